@@ -1,0 +1,40 @@
+"""A section: the base of every configured value, strict, frozen and closed to unknown keys."""
+
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+
+
+class Section(BaseModel):
+    """One part of the configuration.
+
+    It is validated from JSON (`model_validate_json`), where strict means that "5" is no number,
+    while a list is a tuple and a text names an enum member.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
+
+
+class Target(BaseModel):
+    """A class that a user brings, by dotted path, with the arguments it is built with.
+
+    It stands in YAML as `_target_: package.module.Class` with the arguments beside it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, serialize_by_alias=True)
+
+    path: str
+    arguments: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_node(cls, node: object) -> object:
+        if not isinstance(node, dict) or "path" in node:
+            return node
+        if not isinstance(node.get("_target_"), str):
+            message = "a node that names code needs `_target_: package.module.Class`"
+            raise ValueError(message)
+        return {
+            "path": node["_target_"],
+            "arguments": {key: value for key, value in node.items() if key != "_target_"},
+        }

@@ -1,0 +1,140 @@
+"""Telemetry: every metric that the toolkit exports, with its labels, unit and buckets.
+
+`serving` creates its instruments from these and `slo` may only name these, so a rule cannot ask
+for a series that nobody exports. Names follow the Prometheus conventions: base units, `_total` on
+counters, `_seconds` on durations.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """The Prometheus type of a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric's declaration.
+
+    Attributes:
+        name: Full exported name; a counter's ends in `_total`.
+        kind: Prometheus type.
+        help: One sentence.
+        labels: Label names; their values come from closed sets only.
+        buckets: Upper bounds of a histogram, in the unit that the name ends in, without +Inf.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+# Deadlines are tens of milliseconds: the buckets are dense there, so that an SLO threshold of
+# 5, 10, 25, 50 or 100 ms is a bucket bound and its ratio exact.
+LATENCY_BUCKETS_S = (
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.075, 0.1,
+    0.15, 0.25, 0.5, 1.0, 2.5,
+)  # fmt: skip
+
+HTTP_REQUESTS = Metric(
+    "mlops_http_requests_total",
+    Kind.COUNTER,
+    "Requests to the decision endpoint, by status code of the answer.",
+    ("service", "code"),
+)
+DECISIONS = Metric(
+    "mlops_decisions_total",
+    Kind.COUNTER,
+    "Decisions, by the source that answered, the reason for that source and the arm.",
+    ("service", "source", "reason", "arm"),
+)
+DECISION_SECONDS = Metric(
+    "mlops_decision_duration_seconds",
+    Kind.HISTOGRAM,
+    "Time from a request's last byte to its answer's first, for valid requests.",
+    ("service",),
+    LATENCY_BUCKETS_S,
+)
+MODEL_SECONDS = Metric(
+    "mlops_model_duration_seconds",
+    Kind.HISTOGRAM,
+    "Time that the model took for one page of candidates, when it answered.",
+    ("service",),
+    LATENCY_BUCKETS_S,
+)
+CONTRACT_VIOLATIONS = Metric(
+    "mlops_contract_violations_total",
+    Kind.COUNTER,
+    "Requests refused with 422, by the first rule that they broke.",
+    ("service", "rule"),
+)
+GUARD_VIOLATIONS = Metric(
+    "mlops_guard_violations_total",
+    Kind.COUNTER,
+    "Model outputs that the guard refused, by what was wrong.",
+    ("service", "rule"),
+)
+BREAKER_STATE = Metric(
+    "mlops_breaker_state",
+    Kind.GAUGE,
+    "1 for the breaker's present state, 0 for the others.",
+    ("service", "state"),
+)
+BREAKER_TRANSITIONS = Metric(
+    "mlops_breaker_transitions_total",
+    Kind.COUNTER,
+    "Changes of the breaker's state.",
+    ("service", "from_state", "to_state"),
+)
+MODEL_RESTARTS = Metric(
+    "mlops_model_restarts_total",
+    Kind.COUNTER,
+    "Times that the model process was replaced, by cause.",
+    ("service", "cause"),
+)
+MODEL_READY = Metric(
+    "mlops_model_ready",
+    Kind.GAUGE,
+    "1 while the model process can answer, else 0.",
+    ("service",),
+)
+IN_FLIGHT = Metric(
+    "mlops_requests_in_flight",
+    Kind.GAUGE,
+    "Decisions that have begun and not ended.",
+    ("service",),
+)
+BUNDLE_INFO = Metric(
+    "mlops_bundle_info",
+    Kind.GAUGE,
+    "Always 1; its labels name the bundle that is loaded.",
+    ("service", "digest", "model"),
+)
+
+ALL: tuple[Metric, ...] = (
+    HTTP_REQUESTS, DECISIONS, DECISION_SECONDS, MODEL_SECONDS, CONTRACT_VIOLATIONS,
+    GUARD_VIOLATIONS, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS, MODEL_READY, IN_FLIGHT,
+    BUNDLE_INFO,
+)  # fmt: skip
+
+
+def exported_series() -> frozenset[str]:
+    """Return the names of all series, a histogram's three included.
+
+    >>> "mlops_decision_duration_seconds_bucket" in exported_series()
+    True
+    """
+    names: set[str] = set()
+    for metric in ALL:
+        if metric.kind is Kind.HISTOGRAM:
+            names |= {f"{metric.name}_{part}" for part in ("bucket", "sum", "count")}
+        else:
+            names.add(metric.name)
+    return frozenset(names)

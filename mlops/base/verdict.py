@@ -1,0 +1,73 @@
+"""A verdict: the answer to "may this go on?", with the findings it rests on."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlops.base.errors import Place
+
+
+class Status(StrEnum):
+    """How a check ended. `UNKNOWN` means that the data cannot tell, which is never a pass."""
+
+    PASS = "pass"  # noqa: S105 - a status, not a password
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+_SEVERITY = {Status.PASS: 0, Status.WARN: 1, Status.UNKNOWN: 2, Status.FAIL: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check saw.
+
+    Attributes:
+        check: Name of the check, dotted (`quality.click.auc`).
+        status: How it ended.
+        message: One sentence for a person.
+        value: The measured figure, if there is one.
+        limit: The figure it was held against, if there is one.
+        unit: Unit of `value` and `limit` (`ms`, `rows`, `ratio`); empty if none.
+        place: Where it was seen.
+    """
+
+    check: str
+    status: Status
+    message: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The findings of one named check and the worst of their states.
+
+    Attributes:
+        name: What was judged (`schema`, `parity`, `quality`).
+        findings: Everything seen, passes included; empty means nothing was asked, which passes.
+    """
+
+    name: str
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Return the worst state among the findings.
+
+        >>> Verdict("empty").status
+        <Status.PASS: 'pass'>
+        """
+        return worst(finding.status for finding in self.findings)
+
+
+def worst(states: Iterable[Status]) -> Status:
+    """Return the worst of some states; no state at all is a pass.
+
+    >>> worst([Status.PASS, Status.UNKNOWN, Status.WARN])
+    <Status.UNKNOWN: 'unknown'>
+    """
+    return max(states, key=_SEVERITY.__getitem__, default=Status.PASS)

@@ -1,0 +1,1 @@
+"""Floor 9: the door. One thin file a command."""

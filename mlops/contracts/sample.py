@@ -1,0 +1,117 @@
+"""A sample: rows drawn from a domain with its edges, for parity proofs and probes."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Texts
+
+_EDGE_SHARE = 0.15
+_MISSING_SHARE = 0.1
+_UNKNOWN_SHARE = 0.1
+_UNBOUNDED = 1e6
+_UNKNOWNS = 20
+
+
+def draw(
+    domain: Domain,
+    rows: int,
+    rng: np.random.Generator,
+    *,
+    known: Mapping[str, Sequence[str]],
+) -> Table:
+    """Draw rows that keep the contract, edges over-represented.
+
+    Numbers are uniform over their interval with its ends, zero and their float neighbours mixed
+    in; nullable columns go missing; open categories take known values and values never seen.
+
+    Args:
+        domain: What is allowed.
+        rows: How many rows.
+        rng: Source of randomness.
+        known: For each open category column, values seen in training.
+
+    Returns:
+        The request's columns, each of length `rows`.
+    """
+    return {column.name: _draw_column(column, rows, rng, known) for column in domain.request}
+
+
+def _draw_column(
+    column: Column, rows: int, rng: np.random.Generator, known: Mapping[str, Sequence[str]]
+) -> Floats | Texts:
+    if column.is_category:
+        return _draw_texts(column, rows, rng, known.get(column.name, ()))
+    values = _draw_numbers(column, rows, rng)
+    if column.nullable:
+        values[rng.random(rows) < _MISSING_SHARE] = np.nan
+    return values
+
+
+def _draw_numbers(column: Column, rows: int, rng: np.random.Generator) -> Floats:
+    if column.kind is ColumnKind.BOOLEAN:
+        return rng.integers(0, 2, rows).astype(np.float64)
+    low, high = bounds(column)
+    if column.kind is ColumnKind.INTEGER:
+        values = rng.integers(int(np.ceil(low)), int(np.floor(high)), rows, endpoint=True)
+        return values.astype(np.float64)
+    numbers = rng.uniform(low, high, rows)
+    # Half of the draws are log-spread around the lower end, where skewed features have their mass.
+    skewed = rng.random(rows) < 0.5
+    numbers[skewed] = low + (high - low) * 10.0 ** rng.uniform(-6, 0, int(skewed.sum()))
+    edges = np.array([low, high, np.nextafter(low, high), np.nextafter(high, low), 0.0])
+    edges = edges[(edges >= low) & (edges <= high)]
+    at_edge = rng.random(rows) < _EDGE_SHARE
+    numbers[at_edge] = rng.choice(edges, int(at_edge.sum()))
+    return np.clip(numbers, low, high)
+
+
+def bounds(column: Column) -> tuple[float, float]:
+    """Return the closed float interval of a number column, +-1e6 where it declares no end."""
+    low = -_UNBOUNDED if column.minimum is None else column.minimum
+    high = _UNBOUNDED if column.maximum is None else column.maximum
+    if column.minimum is None and high <= low:
+        low = high - _UNBOUNDED
+    if column.maximum is None and high <= low:
+        high = low + _UNBOUNDED
+    if column.minimum_open:
+        low = float(np.nextafter(low, np.inf))
+    if column.maximum_open:
+        high = float(np.nextafter(high, -np.inf))
+    return low, high
+
+
+def _draw_texts(column: Column, rows: int, rng: np.random.Generator, known: Sequence[str]) -> Texts:
+    if column.categories is not None:
+        values = np.array(column.categories, dtype=object)
+        drawn = rng.choice(values, rows)
+    else:
+        seen = list(known) or ["x"]
+        unseen = _unseen(seen, column.pattern, rng)
+        drawn = rng.choice(np.array(seen, dtype=object), rows)
+        if unseen:
+            unknown = rng.random(rows) < _UNKNOWN_SHARE
+            drawn[unknown] = rng.choice(np.array(unseen, dtype=object), int(unknown.sum()))
+    if column.nullable:
+        drawn[rng.random(rows) < _MISSING_SHARE] = None
+    return drawn
+
+
+def _unseen(known: Sequence[str], pattern: str | None, rng: np.random.Generator) -> list[str]:
+    """Return texts that keep the pattern and are not known: known ones with letters changed."""
+    alphabet = "0123456789abcdef"
+    taken = set(known)
+    found: list[str] = []
+    for _ in range(_UNKNOWNS * 10):
+        if len(found) == _UNKNOWNS:
+            break
+        letters = list(str(rng.choice(np.array(known, dtype=object))))
+        for position in range(len(letters)):
+            if rng.random() < 0.5:
+                letters[position] = str(rng.choice(list(alphabet)))
+        text = "".join(letters)
+        if text not in taken and (pattern is None or re.match(pattern, text)):
+            taken.add(text)
+            found.append(text)
+    return found

@@ -1,0 +1,1 @@
+"""Floor 5: who gets which arm."""

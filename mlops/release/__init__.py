@@ -1,0 +1,1 @@
+"""Floor 7: gates over verdicts, and the reports that carry them."""

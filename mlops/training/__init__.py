@@ -1,0 +1,1 @@
+"""Floor 5: a recorded training run, from snapshot to bundle."""
