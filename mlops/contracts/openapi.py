@@ -1,0 +1,182 @@
+"""An OpenAPI document: the decision endpoint described from the contract."""
+
+from mlops.base.digest import Json
+from mlops.contracts.domain import Column, ColumnKind, Domain
+
+_MAX_NAME = 128
+
+
+def document(domain: Domain, *, service: str, version: str, max_candidates: int) -> dict[str, Json]:
+    """Return the OpenAPI 3.1 document of a service.
+
+    Args:
+        domain: The request's contract.
+        service: The service's name.
+        version: Version of the served bundle or of the toolkit.
+        max_candidates: Most candidates in a request.
+    """
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{service} decisions",
+            "version": version,
+            "description": "Orders candidates for one user or query. A valid request always gets"
+            " an answer inside its deadline; `source` and `reason` say who gave it.",
+        },
+        "paths": {
+            "/v1/decide": {"post": _decide()},
+            "/healthz": {"get": _probe("The process is alive.", codes=("200",))},
+            "/readyz": {"get": _readyz()},
+            "/metrics": {"get": _probe("Metrics in Prometheus' text format.", codes=("200",))},
+            "/openapi.json": {"get": _probe("This document.", codes=("200",))},
+        },
+        "components": {
+            "schemas": {
+                "Request": _request(domain, max_candidates),
+                "Decision": _decision(max_candidates),
+                "Problem": _problem(),
+            }
+        },
+    }
+
+
+def _reference(name: str) -> Json:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
+
+
+def _decide() -> dict[str, Json]:
+    refused = {
+        "400": "The message is no complete HTTP request.",
+        "405": "Another method than POST.",
+        "413": "The body is too large.",
+        "415": "The body is compressed or no JSON.",
+        "422": "The request breaks the contract; each field is named.",
+    }
+    answers: dict[str, Json] = {
+        "200": {"description": "The decision.", "content": _reference("Decision")}
+    }
+    for code, text in refused.items():
+        answers[code] = {"description": text, "content": _reference("Problem")}
+    return {
+        "operationId": "decide",
+        "summary": "Order candidates.",
+        "requestBody": {"required": True, "content": _reference("Request")},
+        "responses": answers,
+    }
+
+
+def _probe(text: str, *, codes: tuple[str, ...]) -> dict[str, Json]:
+    return {"summary": text, "responses": {code: {"description": text} for code in codes}}
+
+
+def _readyz() -> dict[str, Json]:
+    probe = _probe("Some source can answer; `?require=model` asks for the model.", codes=("200",))
+    parameter: Json = {
+        "name": "require",
+        "in": "query",
+        "schema": {"type": "string", "enum": ["model"]},
+    }
+    responses = probe["responses"]
+    assert isinstance(responses, dict)
+    responses["503"] = {"description": "It cannot."}
+    return {**probe, "parameters": [parameter]}
+
+
+def _request(domain: Domain, max_candidates: int) -> dict[str, Json]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["context", "candidates"],
+        "properties": {
+            "request_id": {"type": "string", "maxLength": _MAX_NAME},
+            "subject": {
+                "type": "string",
+                "maxLength": _MAX_NAME,
+                "description": "Key of the user or session, by which arms are sticky.",
+            },
+            "context": _object(domain.context),
+            "candidates": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": max_candidates,
+                "items": _object(domain.candidate),
+                "description": f"Each {domain.identifier.name} at most once.",
+            },
+        },
+    }
+
+
+def _object(columns: tuple[Column, ...]) -> dict[str, Json]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [column.name for column in columns if not column.nullable],
+        "properties": {column.name: _property(column) for column in columns},
+    }
+
+
+def _property(column: Column) -> dict[str, Json]:
+    kind = {
+        ColumnKind.NUMBER: "number",
+        ColumnKind.INTEGER: "integer",
+        ColumnKind.BOOLEAN: "boolean",
+        ColumnKind.CATEGORY: "string",
+    }[column.kind]
+    schema: dict[str, Json] = {"type": [kind, "null"] if column.nullable else kind}
+    if column.minimum is not None:
+        schema["exclusiveMinimum" if column.minimum_open else "minimum"] = column.minimum
+    if column.maximum is not None:
+        schema["exclusiveMaximum" if column.maximum_open else "maximum"] = column.maximum
+    if column.categories is not None:
+        schema["enum"] = [*column.categories, *([None] if column.nullable else [])]
+    elif column.is_category:
+        schema["maxLength"] = _MAX_NAME
+        if column.pattern is not None:
+            schema["pattern"] = f"^(?:{column.pattern})"
+    words = [column.description, f"Unit: {column.unit}." if column.unit else ""]
+    text = " ".join(word for word in words if word)
+    return {**schema, "description": text} if text else schema
+
+
+def _decision(max_candidates: int) -> dict[str, Json]:
+    ranked: dict[str, Json] = {
+        "type": "object",
+        "required": ["id", "score"],
+        "properties": {"id": {"type": "string"}, "score": {"type": "number"}},
+    }
+    return {
+        "type": "object",
+        "required": ["request_id", "source", "reason", "arm", "model", "ranking"],
+        "properties": {
+            "request_id": {"type": "string"},
+            "source": {"type": "string", "enum": ["model", "cache", "heuristic", "static"]},
+            "reason": {
+                "type": "string",
+                "description": "`ok`, `holdout`, or why the model did not answer.",
+            },
+            "arm": {"type": "string", "enum": ["model", "holdout"]},
+            "model": {"type": "string", "description": "Digest of the bundle; empty if none."},
+            "ranking": {"type": "array", "maxItems": max_candidates, "items": ranked},
+        },
+    }
+
+
+def _problem() -> dict[str, Json]:
+    return {
+        "type": "object",
+        "required": ["error"],
+        "properties": {
+            "error": {"type": "string"},
+            "fields": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "field": {"type": "string"},
+                        "rule": {"type": "string"},
+                        "message": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
