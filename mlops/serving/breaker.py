@@ -1,0 +1,115 @@
+"""A breaker: leaves a failing model alone, and lets it back in after probes.
+
+Closed, it counts the calls of a sliding time window and opens when enough of them failed. Open,
+it refuses all. Half open, it lets one probe through at a time; a row of successes closes it, one
+failure opens it again. Source of the pattern: Nygard, "Release It!", 2nd ed., ch. 5.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NewType
+
+from mlops.base.clock import Clock
+from mlops.serving.spec import BreakerSpec
+
+Ticket = NewType("Ticket", int)
+"""Names the stay in one state during which a call was let through."""
+
+
+class State(StrEnum):
+    """Whether calls go through."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+class Breaker:
+    """One model's breaker; used from one thread.
+
+    Args:
+        spec: Its limits.
+        clock: Monotonic time.
+        on_change: Called with the old and the new state.
+    """
+
+    def __init__(
+        self, spec: BreakerSpec, clock: Clock, on_change: Callable[[State, State], None]
+    ) -> None:
+        self._spec = spec
+        self._clock = clock
+        self._on_change = on_change
+        self._state = State.CLOSED
+        self._calls: deque[tuple[float, bool]] = deque()
+        self._failures = 0
+        self._opened_at = 0.0
+        self._ticket = Ticket(0)
+        self._probing = False
+        self._passed_probes = 0
+
+    @property
+    def state(self) -> State:
+        """The present state; an open breaker turns half open at the next `allow`."""
+        return self._state
+
+    def allow(self) -> Ticket | None:
+        """Return a ticket if a call may go to the model now, else None.
+
+        Whoever holds a ticket owes exactly one `record` with it.
+        """
+        if self._state is State.OPEN:
+            if self._clock.monotonic() - self._opened_at < self._spec.open_s:
+                return None
+            self._change(State.HALF_OPEN)
+        if self._state is State.HALF_OPEN:
+            if self._probing:
+                return None
+            self._probing = True
+        return self._ticket
+
+    def record(self, ticket: Ticket, *, ok: bool) -> None:
+        """Record how a call ended: in time with a valid output, or not.
+
+        A call that was let through before the last change of state says nothing new and is
+        not counted, so that stragglers can neither open nor close the breaker.
+        """
+        if ticket != self._ticket:
+            return
+        now = self._clock.monotonic()
+        if self._state is State.HALF_OPEN:
+            self._record_probe(now, ok=ok)
+        else:
+            self._calls.append((now, ok))
+            self._failures += not ok
+            self._forget_before(now - self._spec.window_s)
+            enough = len(self._calls) >= self._spec.min_calls
+            if enough and self._failures >= self._spec.failure_ratio * len(self._calls):
+                self._open(now)
+
+    def _record_probe(self, now: float, *, ok: bool) -> None:
+        self._probing = False
+        if not ok:
+            self._open(now)
+            return
+        self._passed_probes += 1
+        if self._passed_probes >= self._spec.probes:
+            self._change(State.CLOSED)
+
+    def _forget_before(self, limit: float) -> None:
+        while self._calls and self._calls[0][0] < limit:
+            _, ok = self._calls.popleft()
+            self._failures -= not ok
+
+    def _open(self, now: float) -> None:
+        self._opened_at = now
+        self._change(State.OPEN)
+
+    def _change(self, new: State) -> None:
+        old, self._state = self._state, new
+        self._ticket = Ticket(self._ticket + 1)
+        self._calls.clear()
+        self._failures = 0
+        self._probing = False
+        self._passed_probes = 0
+        self._on_change(old, new)

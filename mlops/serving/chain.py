@@ -1,0 +1,142 @@
+"""The fallback chain: model, then heuristics, then the caller's own order.
+
+The heuristic's answer is computed first, on every request, and the model only overrides it, in
+time. So the fallback is exercised by all traffic, and nothing is left to do when the model fails.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlops.base.clock import Clock
+from mlops.contracts.domain import Floats
+from mlops.contracts.row import Request
+from mlops.experiments.assignment import Arm, assign
+from mlops.models.heuristics import Heuristic
+from mlops.serving.breaker import Breaker
+from mlops.serving.decision import Decision, Reason, Source
+from mlops.serving.guard import inspect
+from mlops.serving.instruments import Instruments
+from mlops.serving.model_client import ModelClient, ModelFailedError, ModelGoneError
+from mlops.serving.spec import ServingSpec
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The certified range of a score."""
+
+    low: float
+    high: float
+
+
+class Chain:
+    """Decides requests.
+
+    Args:
+        spec: Deadline, holdout and limits.
+        heuristics: Those of the bundle, by name.
+        model: The model process; None if there is no bundle to serve.
+        limits: Certified range of the model's score.
+        breaker: The model's breaker.
+        instruments: Where guard breaches and model times are counted.
+        clock: Monotonic time.
+    """
+
+    def __init__(  # noqa: PLR0913 - the chain's ports, joined in one place (`server`)
+        self,
+        spec: ServingSpec,
+        heuristics: Mapping[str, Heuristic],
+        *,
+        model: ModelClient | None,
+        limits: Limits,
+        breaker: Breaker,
+        instruments: Instruments,
+        clock: Clock,
+    ) -> None:
+        self._spec = spec
+        self._rungs = _rungs(spec.fallback, heuristics)
+        self._model = model
+        self._limits = limits
+        self._breaker = breaker
+        self._instruments = instruments
+        self._clock = clock
+        self._deadline_s = spec.deadline_ms / 1000
+        self._model_time_s = (spec.deadline_ms - spec.reserve_ms) / 1000
+
+    @property
+    def model_can_answer(self) -> bool:
+        """Whether the next request could be answered by the model."""
+        return self._model is not None and self._model.ready
+
+    async def decide(self, request: Request, *, arrived: float) -> Decision:
+        """Answer a request, whatever the model does.
+
+        Args:
+            request: A valid request.
+            arrived: Monotonic seconds of its arrival.
+        """
+        source, scores = self._fall_back(request)
+        holdout = self._spec.holdout
+        subject = request.subject or request.request_id
+        arm = assign(subject, share=holdout.share, salt=holdout.salt)
+        if arm is Arm.HOLDOUT:
+            return Decision(source, Reason.HOLDOUT, arm, scores)
+        reason, better = await self._ask_model(request, arrived + self._model_time_s)
+        if better is not None:
+            return Decision(Source.MODEL, Reason.OK, arm, better)
+        return Decision(source, reason, arm, scores)
+
+    def _fall_back(self, request: Request) -> tuple[Source, Floats]:
+        for name, heuristic in self._rungs:
+            try:
+                scores = heuristic.score(request.table, request.rows)
+            except Exception:
+                # A heuristic is the user's code: whatever it raises, the next rung answers.
+                _log.exception("heuristic %s failed", name)
+                continue
+            if scores.shape == (request.rows,) and np.isfinite(scores).all():
+                return Source.HEURISTIC, scores
+            _log.error("heuristic %s gave a wrong shape or a number that is not finite", name)
+        return Source.STATIC, -np.arange(request.rows, dtype=np.float64)
+
+    async def _ask_model(self, request: Request, deadline: float) -> tuple[Reason, Floats | None]:
+        model = self._model
+        if model is None or not model.ready:
+            return Reason.MODEL_UNAVAILABLE, None
+        if model.waiting >= self._spec.max_in_flight:
+            return Reason.OVERLOAD, None
+        ticket = self._breaker.allow()
+        if ticket is None:
+            return Reason.BREAKER_OPEN, None
+        reason, scores = await self._score(model, request, deadline)
+        self._breaker.record(ticket, ok=reason is Reason.OK)
+        return reason, scores
+
+    async def _score(
+        self, model: ModelClient, request: Request, deadline: float
+    ) -> tuple[Reason, Floats | None]:
+        try:
+            scores, seconds = await model.score(request.table, request.rows, deadline=deadline)
+        except TimeoutError:
+            return Reason.DEADLINE, None
+        except ModelGoneError:
+            return Reason.MODEL_UNAVAILABLE, None
+        except ModelFailedError as error:
+            _log.warning("the model failed: %s", error)
+            return Reason.MODEL_ERROR, None
+        self._instruments.observe_model(seconds)
+        breach = inspect(scores, rows=request.rows, low=self._limits.low, high=self._limits.high)
+        if breach is not None:
+            self._instruments.count_guard(breach)
+            return Reason(breach.value), None
+        return Reason.OK, scores
+
+
+def _rungs(
+    names: Sequence[str], heuristics: Mapping[str, Heuristic]
+) -> tuple[tuple[str, Heuristic], ...]:
+    return tuple((name, heuristics[name]) for name in names if name in heuristics)

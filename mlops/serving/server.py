@@ -1,0 +1,214 @@
+"""The server: joins a bundle, a model process and the app, and runs them until told to stop.
+
+`python -m mlops.serving.server SETTINGS.json` starts it from resolved settings; `mlops serve`
+resolves them and becomes this process.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import msgspec
+import uvicorn
+from pydantic import ValidationError
+
+from mlops.base.clock import SystemClock
+from mlops.base.errors import ConfigError, MlopsError, UnavailableError
+from mlops.contracts.openapi import document
+from mlops.contracts.row import RowDecoder
+from mlops.models.artifact import Bundle, load
+from mlops.serving.admin import AdminApp
+from mlops.serving.app import App, Receive, Scope, Send
+from mlops.serving.breaker import Breaker
+from mlops.serving.chain import Chain, Limits
+from mlops.serving.faults import FaultKind, parse
+from mlops.serving.instruments import Instruments
+from mlops.serving.model_client import ModelClient
+from mlops.serving.settings import ServeSettings
+
+_log = logging.getLogger(__name__)
+_MODEL_WAIT_S = 30.0
+
+
+def run(settings: ServeSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        ConfigError: A fault is asked for that the config does not allow, or a fallback's
+            heuristic is not in the bundle.
+        BundleError: The bundle cannot be loaded.
+        UnavailableError: The port is taken.
+    """
+    fault = parse(settings.faults)
+    if fault.kind is not FaultKind.NONE and not settings.serving.faults_allowed:
+        raise ConfigError(
+            f"faults={settings.faults} is not allowed",
+            hint="drills need serving.faults_allowed=true",
+        )
+    bundle = load(Path(settings.bundle), packages=settings.packages)
+    missing = [name for name in settings.serving.fallback if name not in bundle.heuristics]
+    if missing:
+        raise ConfigError(
+            f"serving.fallback names {', '.join(missing)}, which the bundle does not hold",
+            hint=f"it holds: {', '.join(bundle.heuristics) or 'none'}",
+        )
+    public = _listen(settings.serving.host, settings.serving.port)
+    with contextlib.closing(public):
+        if settings.serving.faults_allowed:
+            with contextlib.closing(_listen("127.0.0.1", settings.serving.admin_port)) as admin:
+                asyncio.run(_serve(settings, bundle, public, admin))
+        else:
+            asyncio.run(_serve(settings, bundle, public, None))
+
+
+async def _serve(
+    settings: ServeSettings, bundle: Bundle, public: socket.socket, admin: socket.socket | None
+) -> None:
+    spec = settings.serving
+    clock = SystemClock()
+    instruments = Instruments(settings.service)
+    instruments.bundle_loaded(digest=bundle.digest, model=bundle.model)
+    model = ModelClient(
+        Path(settings.bundle),
+        settings.packages,
+        hang_s=spec.hang_ms / 1000,
+        clock=clock,
+        watcher=instruments,
+    )
+    model.fault = parse(settings.faults)
+    chain = Chain(
+        spec,
+        bundle.heuristics,
+        model=model,
+        limits=Limits(*bundle.limits),
+        breaker=Breaker(spec.breaker, clock, instruments.breaker_changed),
+        instruments=instruments,
+        clock=clock,
+    )
+    openapi = document(
+        bundle.domain,
+        service=settings.service,
+        version=bundle.digest,
+        max_candidates=settings.max_candidates,
+    )
+    app = App(
+        decoder=RowDecoder(bundle.domain, max_candidates=settings.max_candidates),
+        chain=chain,
+        instruments=instruments,
+        clock=clock,
+        model=bundle.digest,
+        openapi=msgspec.json.encode(openapi),
+        max_body_bytes=spec.max_body_bytes,
+    )
+    await model.start()
+    try:
+        await model.wait_ready(_MODEL_WAIT_S)
+        _announce(settings, public, admin, model_ready=model.ready)
+        await _run_until_stopped(app, public, AdminApp(model), admin, drain_s=spec.drain_s)
+    finally:
+        await model.stop()
+
+
+async def _run_until_stopped(
+    app: App,
+    public: socket.socket,
+    admin_app: AdminApp,
+    admin: socket.socket | None,
+    *,
+    drain_s: float,
+) -> None:
+    server = uvicorn.Server(_config(app, drain_s))
+    if admin is None:
+        await server.serve(sockets=[public])
+        return
+    side = _SideServer(_config(admin_app, 0.0))
+    task = asyncio.create_task(side.serve(sockets=[admin]))
+    await server.serve(sockets=[public])
+    side.should_exit = True
+    await task
+
+
+class _SideServer(uvicorn.Server):
+    """A second server in one process: it leaves the signals to the first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def _config(app: App | AdminApp, drain_s: float) -> uvicorn.Config:
+    async def asgi(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return uvicorn.Config(
+        asgi,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, round(drain_s)),
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise UnavailableError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            hint="stop what uses the port, or set serving.port=0 for a free one",
+        ) from error
+    listener.set_inheritable(False)
+    return listener
+
+
+def _announce(
+    settings: ServeSettings,
+    public: socket.socket,
+    admin: socket.socket | None,
+    *,
+    model_ready: bool,
+) -> None:
+    """Print one line of JSON to stdout: where the server listens."""
+    line: dict[str, object] = {
+        "service": settings.service,
+        "url": _url(public),
+        "model_ready": model_ready,
+        "admin_url": None if admin is None else _url(admin),
+    }
+    sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"
+
+
+def main() -> int:
+    """Start from a settings file; returns the exit code."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        path = Path(sys.argv[1])
+        run(ServeSettings.model_validate_json(path.read_bytes()))
+    except (IndexError, OSError, ValidationError) as error:
+        _log.error("%s: settings cannot be read: %s", " ".join(sys.argv[1:]), error)
+        return 2
+    except MlopsError as error:
+        _log.error("%s%s", error.message, f"; {error.hint}" if error.hint else "")
+        return 3 if isinstance(error, UnavailableError) else 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
