@@ -1,0 +1,101 @@
+"""A check: what is wrong with SLO definitions, or right and yet no alert."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mlops.base.verdict import Finding, Status, Verdict
+from mlops.slo import names
+from mlops.slo.alerts import percent
+from mlops.slo.catalog import Catalog, read_catalog
+from mlops.slo.exported import unexported
+from mlops.slo.objective import Objective
+from mlops.slo.openslo import Slo
+from mlops.slo.spec import SloSpec
+from mlops.slo.windows import can_fire, prometheus_duration
+
+
+def validate(paths: Sequence[str | Path], spec: SloSpec) -> Verdict:
+    """Check OpenSLO files as one set.
+
+    Args:
+        paths: The files.
+        spec: The windows that the objectives are held against.
+
+    Returns:
+        Verdict `slo`: a pass for each SLO that rules are generated for; a warning for what is
+        valid and not generated, or cannot fire; a failure for a series that nobody exports.
+
+    Raises:
+        ConfigError: A file is not OpenSLO v1, a name is used twice, a reference leads nowhere.
+    """
+    return judge(read_catalog(paths), spec)
+
+
+def judge(catalog: Catalog, spec: SloSpec) -> Verdict:
+    """Check a catalog that is already read; see `validate`."""
+    return Verdict("slo", tuple(_findings(catalog, spec)))
+
+
+def _findings(catalog: Catalog, spec: SloSpec) -> Iterator[Finding]:
+    for objective in catalog.objectives:
+        problems = [*unexported(objective), *_windows(objective, spec)]
+        yield from problems
+        if not problems:
+            message = (
+                f"{objective.slo}: {percent(objective.target)} over "
+                f"{prometheus_duration(objective.period(spec))}, {len(spec.tiers)} alerts"
+            )
+            yield Finding("slo.objective", Status.PASS, message, place=objective.place)
+    for omitted in catalog.omitted:
+        yield Finding(
+            "slo.omitted",
+            Status.WARN,
+            f"{omitted.slo}: no rules are generated: {omitted.reason}",
+            place=omitted.place,
+        )
+    for entry in catalog.entries:
+        if isinstance(entry.item, Slo) and entry.item.spec.alert_policies:
+            yield Finding(
+                "slo.policies",
+                Status.WARN,
+                f"{entry.item.metadata.name}: its alertPolicies are read and not used; "
+                "alerts come from `slo.tiers`",
+                place=entry.place("spec", "alertPolicies"),
+            )
+
+
+def _windows(objective: Objective, spec: SloSpec) -> Iterator[Finding]:
+    period_s = objective.period(spec)
+    for tier in spec.tiers:
+        name = f"{objective.slo}: {names.alert(tier)}"
+        if not can_fire(tier, objective.error_budget):
+            yield Finding(
+                "slo.reach",
+                Status.WARN,
+                f"{name} is left out: at {percent(objective.target)} a total failure does not "
+                "burn faster than its factor",
+                value=tier.factor,
+                limit=float(1 / objective.error_budget),
+                unit="burn rate",
+                place=objective.place,
+            )
+        if tier.long_s > period_s:
+            yield Finding(
+                "slo.window",
+                Status.FAIL,
+                f"{name} looks back further than the objective's period",
+                value=tier.long_s,
+                limit=period_s,
+                unit="s",
+                place=objective.place,
+            )
+    if period_s % spec.step_s:
+        yield Finding(
+            "slo.window",
+            Status.FAIL,
+            f"{objective.slo}: its period is no multiple of `slo.step_s`",
+            value=period_s,
+            limit=spec.step_s,
+            unit="s",
+            place=objective.place,
+        )

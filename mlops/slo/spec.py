@@ -1,0 +1,135 @@
+"""The SLO section: which definitions, which windows, and where Prometheus is."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from mlops.base.section import Section
+
+MIN_SCRAPES = 4
+
+Seconds = Annotated[int, Field(gt=0, le=366 * 86_400)]
+
+
+class Tier(Section):
+    """One pair of windows and the burn rate above which both must lie for an alert."""
+
+    factor: Annotated[float, Field(gt=0, le=10_000, allow_inf_nan=False)]
+    """Burn rate; 1 uses up the budget exactly at the end of the period."""
+
+    long_s: Seconds
+    """Seconds of the long window: enough of the budget is burnt for it to matter."""
+
+    short_s: Seconds
+    """Seconds of the short window: it still burns, and the alert ends soon after the burn."""
+
+    severity: Literal["page", "ticket"]
+    """Label `severity`: `page` wakes a person, `ticket` waits for working hours."""
+
+    for_s: Annotated[int, Field(ge=0)] = 0
+    """Seconds that the condition must hold; 0, since the long window already smooths."""
+
+    keep_firing_for_s: Annotated[int, Field(ge=0)] = 0
+    """Seconds that the alert outlives its condition, so that a lost scrape does not resolve it."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Tier":
+        if self.short_s >= self.long_s:
+            message = f"short_s={self.short_s} must be shorter than long_s={self.long_s}"
+            raise ValueError(message)
+        return self
+
+
+def _workbook_tiers() -> tuple[Tier, ...]:
+    """Return the recommended pairs of windows.
+
+    Of a 30-day budget, 14.4x burns 2 % in an hour, 6x 5 % in six and 1x 10 % in three days; 3x
+    over a day is the rung between.
+
+    Source: Google SRE Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts".
+    """
+    hour = 3_600
+    page, ticket = 120, 900
+    return (
+        Tier(factor=14.4, long_s=hour, short_s=300, severity="page", keep_firing_for_s=page),
+        Tier(factor=6.0, long_s=6 * hour, short_s=1_800, severity="page", keep_firing_for_s=page),
+        Tier(factor=3.0, long_s=24 * hour, short_s=2 * hour, severity="ticket",
+             keep_firing_for_s=ticket),
+        Tier(factor=1.0, long_s=72 * hour, short_s=6 * hour, severity="ticket",
+             keep_firing_for_s=ticket),
+    )  # fmt: skip
+
+
+class SloSpec(Section):
+    """How SLO definitions become rules, and where their budgets are read."""
+
+    files: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """OpenSLO files; they are read as one set, so that they may refer to each other."""
+
+    prometheus_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+[^?#\s]*$")] = (
+        "http://127.0.0.1:9090"
+    )
+    """Base address of Prometheus' HTTP API; may hold a path prefix."""
+
+    query_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Seconds that one query may take; a 28-day sum takes well under one."""
+
+    scrape_interval_s: Annotated[int, Field(gt=0, le=120)] = 15
+    """Seconds between scrapes of the service; at most 120, since a sample is stale after 300."""
+
+    evaluation_interval_s: Annotated[int, Field(gt=0, le=120)] = 30
+    """Seconds between evaluations of the rules; adds to the time until an alert."""
+
+    step_s: Seconds = 300
+    """Seconds of the recorded increases that all long windows are summed from."""
+
+    direct_window_max_s: Seconds = 3_600
+    """Windows up to this many seconds read the raw counters: exact to the scrape, where a sum of
+    steps lags by up to one step. An hour costs about 240 samples a series."""
+
+    period_s: Seconds | None = None
+    """Seconds of the budget's period in place of the definitions' own, for a demo or a test; None
+    keeps theirs."""
+
+    runbook_base_url: str = ""
+    """Put before a `runbook_url` that is not a full address."""
+
+    tiers: Annotated[tuple[Tier, ...], Field(min_length=1)] = _workbook_tiers()
+    """Pairs of windows, each of which becomes an alert."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "SloSpec":
+        problems = [
+            f"{name}={length} is shorter than {MIN_SCRAPES} scrapes of {self.scrape_interval_s} s"
+            for name, length in self._lengths().items()
+            if length < MIN_SCRAPES * self.scrape_interval_s
+        ]
+        problems += [
+            f"{name}={length} is summed from steps, so it must be a multiple of "
+            f"step_s={self.step_s}"
+            for name, length in self._lengths().items()
+            if length > self.direct_window_max_s and length % self.step_s
+        ]
+        pairs = [(tier.long_s, tier.short_s) for tier in self.tiers]
+        problems += [
+            f"the window pair {pair[0]} s, {pair[1]} s is given twice"
+            for index, pair in enumerate(pairs)
+            if pair in pairs[:index]
+        ]
+        if self.evaluation_interval_s > self.step_s:
+            problems.append(
+                f"evaluation_interval_s={self.evaluation_interval_s} leaves steps of "
+                f"step_s={self.step_s} unrecorded"
+            )
+        if self.period_s is not None and self.period_s % self.step_s:
+            problems.append(f"period_s={self.period_s} is no multiple of step_s={self.step_s}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _lengths(self) -> dict[str, int]:
+        lengths = {"step_s": self.step_s}
+        for index, tier in enumerate(self.tiers):
+            lengths[f"tiers.{index}.long_s"] = tier.long_s
+            lengths[f"tiers.{index}.short_s"] = tier.short_s
+        return lengths
