@@ -1,0 +1,46 @@
+"""Business: what a ranking earns, in the words and the unit of the person who owns the product."""
+
+from mlops.quality.estimate import Floats, Ints
+from mlops.quality.measure import Measurement
+from mlops.quality.ranking import captured
+
+PER_QUERIES = 1000
+
+
+def captured_per_thousand(query: Ints, score: Floats, gain: Floats, *, k: int) -> Floats:
+    """Return for each query what its first k rows brought, as an amount per 1,000 such queries.
+
+    Its mean over queries is the revenue per 1,000 searches that the subject's first k places hold.
+
+    Args:
+        query: Shape (n,), query of each row as 0..q-1.
+        score: Shape (n,).
+        gain: Shape (n,), the realised value, such as hired times success fee.
+        k: Places that count.
+
+    Returns:
+        Shape (q,), in the gain's unit.
+    """
+    return PER_QUERIES * captured(query, score, gain, k=k)
+
+
+def describe(measurement: Measurement) -> str:
+    """Return a measurement as a sentence that can be read aloud.
+
+    >>> from mlops.quality.measure import SubjectKind
+    >>> describe(Measurement("revenue_per_1000_at_10", "model", SubjectKind.MODEL,
+    ...     reference="popularity", value=310.0, low=80.0, high=540.0, unit="EUR"))
+    'model against popularity: revenue_per_1000_at_10 +310 EUR (95 % between +80 and +540)'
+    """
+    against = f" against {measurement.reference}" if measurement.reference else ""
+    head = f" of {measurement.head}" if measurement.head else ""
+    lead = f"{measurement.subject}{against}: {measurement.metric}{head}"
+    if measurement.value is None:
+        return f"{lead} cannot be told: {measurement.abstained}"
+    sign = "+" if measurement.reference else ""
+    unit = f" {measurement.unit}" if measurement.unit else ""
+    text = f"{lead} {measurement.value:{sign},.4g}{unit}"
+    if measurement.low is None or measurement.high is None:
+        return text
+    ends = f"{measurement.low:{sign},.4g} and {measurement.high:{sign},.4g}"
+    return f"{text} ({measurement.level * 100:.3g} % between {ends})"
