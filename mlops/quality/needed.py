@@ -30,6 +30,8 @@ def scaled_events(events: int, *, half_width: float, target: float) -> int | Non
 def auc_events(auc: float, *, half_width: float, level: float, others_per_event: float) -> int:
     """Return the events at which an AUC of this size is known to within a half width.
 
+    It is on the safe side: of normal scores with an AUC of 0.7 three quarters of it are enough.
+
     Args:
         auc: The AUC that is expected, in (0, 1).
         half_width: The wanted half width of its interval, in (0, 1).
@@ -40,11 +42,11 @@ def auc_events(auc: float, *, half_width: float, level: float, others_per_event:
     characteristic (ROC) curve", eq. 1, solved for the number of events.
 
     >>> auc_events(0.55, half_width=0.05, level=0.95, others_per_event=250.0)
-    119
+    136
     """
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     # With m events and r*m others the variance is (a/m + b/m^2)/r.
-    a = others_per_event * (q1 - auc**2) + (q2 - auc**2)
+    a = others_per_event * (q2 - auc**2) + (q1 - auc**2)
     b = auc * (1 - auc) - (q1 - auc**2) - (q2 - auc**2)
     limit = others_per_event * (half_width / quantile(level)) ** 2
     return math.ceil((a + math.sqrt(a**2 + 4 * limit * max(b, 0.0))) / (2 * limit))
@@ -62,10 +64,11 @@ def in_words(measurement: Measurement, needed: int | None) -> str:
     >>> in_words(m, 200)
     '12 events are there, 200 are needed: 50,000 rows, or 34 days, at the present rate'
     """
-    there = f"{measurement.events:,} events are there"
+    # A measurement that abstains has told already how many are there.
+    there = "" if measurement.abstained else f"{measurement.events:,} events are there, "
     if needed is None:
-        return f"{there}, and more of them would not tell either"
-    text = f"{there}, {needed:,} are needed"
+        return f"{there}more of them would not tell either"
+    text = f"{there}{needed:,} are needed" if there else f"{needed:,} events are needed"
     if not measurement.events:
         return text
     factor = needed / measurement.events
