@@ -1,0 +1,207 @@
+"""A kernel: what walks a matrix down flat trees. One in C, one in numpy, bit-equal.
+
+The C kernel is an optional part of the installation; where it is missing, numpy does the work.
+"""
+
+import importlib
+import math
+from typing import Literal, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from mlops.contracts.domain import Floats
+from mlops.models.trees import LEAF, MISSING_LEFT, UNKNOWN_LEFT, WORD_BITS, Trees
+
+Kernel = Literal["c", "numpy"]
+
+_CATEGORY = 4
+
+# Mirrors node_t in _walk.c; a category node holds two uint32, its words and size, in `cut`.
+_NODE = np.dtype(
+    [("cut", "<f8"), ("feature", "<i4"), ("left", "<i4"), ("right", "<i4"), ("flags", "<u4")]
+)
+
+# Numpy walks rows in blocks of so many row-tree pairs, which bounds its memory to some 50 MB.
+_BLOCK = 500_000
+
+
+class _Compiled(Protocol):
+    """The functions of the C extension."""
+
+    def add_leaves(
+        self,
+        matrix: Floats,
+        columns: int,
+        nodes: npt.NDArray[np.void],
+        words: npt.NDArray[np.uint64],
+        roots: npt.NDArray[np.int32],
+        out: Floats,
+        /,
+    ) -> None: ...
+
+    def expit(self, values: Floats, /) -> None: ...
+
+
+def _load_compiled() -> _Compiled | None:
+    try:
+        return cast("_Compiled", importlib.import_module("mlops.models._walk"))
+    except ImportError:
+        return None
+
+
+_COMPILED = _load_compiled()
+
+
+def kernel_name() -> Kernel:
+    """Return which kernel this process runs: `c`, or `numpy` where no compiler was there."""
+    return "numpy" if _COMPILED is None else "c"
+
+
+def expit(raw: Floats, *, kernel: Kernel | None = None) -> Floats:
+    """Return 1 / (1 + exp(-raw)) with the C library's `exp`, shape as given, in [0, 1].
+
+    numpy's own `exp` is vectorised and differs in the last bit from the one in scikit-learn.
+
+    >>> expit(np.array([0.0, -1000.0, 1000.0])).tolist()
+    [0.5, 0.0, 1.0]
+    """
+    if _chosen(kernel) == "c":
+        out = np.array(raw, dtype=np.float64, order="C")
+        assert _COMPILED is not None
+        _COMPILED.expit(out)
+        return out
+    return np.array([_expit(x) for x in raw.ravel().tolist()], dtype=np.float64).reshape(raw.shape)
+
+
+def _expit(raw: float) -> float:
+    try:
+        return 1.0 / (1.0 + math.exp(-raw))
+    except OverflowError:  # exp(710) and beyond: 1 / (1 + inf)
+        return 0.0
+
+
+def _chosen(kernel: Kernel | None) -> Kernel:
+    if kernel == "c" and _COMPILED is None:
+        message = "the C kernel is not installed"
+        raise RuntimeError(message)
+    return kernel or kernel_name()
+
+
+class Walker:
+    """Trees made ready to be walked.
+
+    Args:
+        trees: The table.
+        sizes: For each matrix column its number of codes, 0 for a number; shape [k].
+
+    Raises:
+        ValueError: Some walk could leave the table; see `Trees.check`.
+    """
+
+    def __init__(self, trees: Trees, sizes: tuple[int, ...]) -> None:
+        trees.check(sizes)
+        self._trees = trees
+        self._columns = len(sizes)
+        self._roots = np.ascontiguousarray(trees.roots)
+        self._words = np.ascontiguousarray(trees.words)
+        leaf = trees.feature == LEAF
+        size = np.zeros(len(leaf), dtype=np.int64)
+        size[~leaf] = np.asarray(sizes, dtype=np.int64)[trees.feature[~leaf]]
+        self._size = size
+        self._leaf = leaf
+        self._nodes = self._pack(size)
+        own = np.arange(len(leaf))
+        # Leaves lead to themselves, so that all walks can take the same number of steps.
+        self._left = np.where(leaf, own, trees.left)
+        self._right = np.where(leaf, own, trees.right)
+        self._feature = np.where(leaf, 0, trees.feature)
+
+    def _pack(self, size: npt.NDArray[np.int64]) -> npt.NDArray[np.void]:
+        trees = self._trees
+        nodes = np.zeros(len(size), dtype=_NODE)
+        for name in ("cut", "feature", "left", "right", "flags"):
+            nodes[name] = getattr(trees, name)
+        coded = size > 0
+        sets = np.stack([trees.word[coded], size[coded]], axis=1).astype("<u4")
+        nodes["cut"][coded] = np.ascontiguousarray(sets).view("<f8")[:, 0]
+        nodes["flags"][coded] |= _CATEGORY
+        return nodes
+
+    def add(
+        self,
+        matrix: Floats,
+        first: int,
+        last: int,
+        *,
+        baseline: float,
+        kernel: Kernel | None = None,
+    ) -> Floats:
+        """Return the baseline plus the leaves of some trees, added in the trees' order.
+
+        Args:
+            matrix: Encoded rows, float64, row-major, shape [n, k].
+            first: First tree.
+            last: One past the last tree.
+            baseline: What the sum starts with.
+            kernel: Which kernel; None takes the fastest that is installed.
+
+        Returns:
+            Sums, shape [n].
+
+        Raises:
+            ValueError: The matrix has another number of columns or another dtype.
+        """
+        if matrix.ndim != 2 or matrix.shape[1] != self._columns or matrix.dtype != np.float64:
+            message = f"a float64 matrix of {self._columns} columns is wanted"
+            raise ValueError(message)
+        roots = self._roots[first:last]
+        if _chosen(kernel) == "numpy":
+            return self._add_by_numpy(matrix, roots, baseline)
+        out = np.full(len(matrix), baseline)
+        assert _COMPILED is not None
+        rows = np.ascontiguousarray(matrix)
+        _COMPILED.add_leaves(rows, self._columns, self._nodes, self._words, roots, out)
+        return out
+
+    def _add_by_numpy(
+        self, matrix: Floats, roots: npt.NDArray[np.int32], baseline: float
+    ) -> Floats:
+        block = max(1, _BLOCK // max(1, len(roots)))
+        sums = [
+            self._add_block(matrix[start : start + block], roots, baseline)
+            for start in range(0, len(matrix), block)
+        ]
+        return np.concatenate(sums) if sums else np.zeros(0)
+
+    def _add_block(self, matrix: Floats, roots: npt.NDArray[np.int32], baseline: float) -> Floats:
+        at = np.broadcast_to(roots.astype(np.intp), (len(matrix), len(roots)))
+        row = np.arange(len(matrix))[:, None]
+        while not self._leaf[at].all():
+            goes_left = self._goes_left(matrix[row, self._feature[at]], at)
+            at = np.where(goes_left, self._left[at], self._right[at])
+        terms = np.empty((len(matrix), len(roots) + 1))
+        terms[:, 0] = baseline
+        terms[:, 1:] = self._trees.cut[at]
+        # cumsum adds one after the other; sum would add pairs, with other last bits.
+        return np.ascontiguousarray(np.cumsum(terms, axis=1)[:, -1])
+
+    def _goes_left(self, value: Floats, at: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
+        trees = self._trees
+        goes_left = value <= trees.cut[at]
+        size = self._size[at]
+        coded = size > 0
+        if coded.any():
+            goes_left = np.where(coded, self._in_set(value, at, size), goes_left)
+        missing_left = (trees.flags[at] & MISSING_LEFT) > 0
+        return np.where(np.isnan(value), missing_left, goes_left)
+
+    def _in_set(
+        self, value: Floats, at: npt.NDArray[np.intp], size: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
+        known = (value >= 0) & (value < size)
+        code = np.where(known, value, 0).astype(np.int64)
+        word = np.where(known, self._trees.word[at] + code // WORD_BITS, 0)
+        bit = (self._words[word] >> (code % WORD_BITS).astype(np.uint64)) & np.uint64(1)
+        unknown_left = (self._trees.flags[at] & UNKNOWN_LEFT) > 0
+        return np.where(known, bit > 0, unknown_left)

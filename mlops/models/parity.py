@@ -1,0 +1,99 @@
+"""Parity: the proof, on many rows, that a program gives what scikit-learn gives."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mlops.base.verdict import Finding, Status, Verdict
+from mlops.contracts.domain import Domain, Floats, Table
+from mlops.contracts.sample import draw
+from mlops.models.flat import Head
+from mlops.models.kernels import kernel_name
+from mlops.models.predictor import Predictor
+from mlops.models.program import Program
+
+ROWS = 10_000
+LINEAR_LIMIT = 1e-12
+"""Allowed difference of a probability from a linear model, whose sums are added in another order.
+Trees get none."""
+
+
+def prove(
+    program: Program,
+    predictors: Mapping[str, Predictor],
+    domain: Domain,
+    *,
+    rng: np.random.Generator,
+    rows: int = ROWS,
+    real: Table | None = None,
+) -> Verdict:
+    """Compare a program with the predictors it was compiled from.
+
+    The rows are drawn from the contract with its edges: bounds and their neighbours, missing
+    values, categories that training did not have. The program gets the table, scikit-learn the
+    frame. A copy of the program that was written and read back takes part, and the numpy kernel.
+
+    Args:
+        program: The compiled form.
+        predictors: The fitted predictor of each of its heads.
+        domain: The contract.
+        rng: Source of randomness.
+        rows: How many rows are drawn.
+        real: More rows to compare on, such as the training table.
+
+    Returns:
+        A verdict named `parity`: one finding for each head, one for the kernels, one for the
+        written and read copy.
+    """
+    table = draw(domain, rows, rng, known=program.known)
+    if real is not None:
+        table = {name: np.concatenate([table[name], real[name]]) for name in table}
+    matrix = program.encode(table)
+    found = program.heads(matrix)
+    findings = [
+        _compare_head(head, found[head.name], predictors[head.name].predict(table))
+        for head in program.outline.heads
+    ]
+    copy = Program.from_parts(json.dumps(program.to_json()), program.to_arrays())
+    findings.append(
+        _compare_bits(
+            "parity.copy", "a copy written and read back", found, copy.heads(copy.encode(table))
+        )
+    )
+    kernels = f"the {kernel_name()} and the numpy kernel"
+    findings.append(
+        _compare_bits("parity.kernels", kernels, found, program.heads(matrix, kernel="numpy"))
+    )
+    return Verdict("parity", tuple(findings))
+
+
+def _compare_head(head: Head, found: Floats, wanted: Floats) -> Finding:
+    check = f"parity.{head.name}"
+    limit = 0.0 if head.exact else LINEAR_LIMIT
+    apart = int((found.view(np.int64) != wanted.view(np.int64)).sum())
+    worst = _worst(found, wanted)
+    same = apart == 0 if head.exact else worst <= limit
+    words = "bit-equal" if head.exact else f"within {limit:g}"
+    message = (
+        f"head {head.name!r} is {'' if same else 'not '}{words} on {len(found)} rows"
+        f" ({apart} differ in some bit, at most by {worst:.3g})"
+    )
+    return Finding(check, Status.PASS if same else Status.FAIL, message, worst, limit, "difference")
+
+
+def _compare_bits(
+    check: str, what: str, found: Mapping[str, Floats], other: Mapping[str, Floats]
+) -> Finding:
+    pairs: Sequence[tuple[Floats, Floats]] = [(found[name], other[name]) for name in found]
+    apart = sum(int((a.view(np.int64) != b.view(np.int64)).sum()) for a, b in pairs)
+    worst = max(_worst(a, b) for a, b in pairs)
+    message = f"{what}: {apart} outputs differ in some bit, at most by {worst:.3g}"
+    return Finding(check, Status.FAIL if apart else Status.PASS, message, worst, 0.0, "difference")
+
+
+def _worst(found: Floats, wanted: Floats) -> float:
+    """Return the largest difference; infinite where one is NaN and the other is not."""
+    both = np.isnan(found) & np.isnan(wanted)
+    apart = np.abs(np.where(both, 0.0, found - wanted))
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))

@@ -1,0 +1,214 @@
+"""A program: a model compiled to the flat form, which runs on numpy and the kernel alone."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Self, cast
+
+import numpy as np
+from pydantic import ValidationError
+
+from mlops.base.digest import Json
+from mlops.base.errors import ContractError
+from mlops.contracts.domain import Floats, Table, Texts
+from mlops.models.flat import CodeInput, Head, Input, Outline, TextInput
+from mlops.models.kernels import Kernel, Walker
+from mlops.models.linear import LinearSum
+from mlops.models.links import apply_link
+from mlops.models.spec import HeadScore, ScoreSpec
+from mlops.models.trees import Array, Trees
+
+UNKNOWN = -1.0
+"""The code of a text or number that the model has not seen in training."""
+
+
+class Program:
+    """A compiled model: all heads and the score that is made of them.
+
+    Args:
+        outline: Inputs, heads and score.
+        trees: The trees of all heads.
+
+    Raises:
+        ValueError: An index leads outside its table; nothing that was built can crash or hang.
+    """
+
+    def __init__(self, outline: Outline, trees: Trees) -> None:
+        self.outline = outline
+        self.trees = trees
+        self.sizes = tuple(column.size for column in outline.inputs)
+        self._codes = [_codes(column) for column in outline.inputs]
+        self._walker = Walker(trees, self.sizes)
+        self._sums: dict[tuple[str, int], LinearSum] = {}
+        for head in outline.heads:
+            self._prepare(head)
+
+    def _prepare(self, head: Head) -> None:
+        for i, member in enumerate(head.members):
+            if member.raw.kind == "linear":
+                self._sums[head.name, i] = LinearSum(member.raw, self.sizes)
+            elif not 0 <= member.raw.first <= member.raw.last <= len(self.trees.roots):
+                message = f"head {head.name!r} asks for trees that are not there"
+                raise ValueError(message)
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the heads."""
+        return tuple(head.name for head in self.outline.heads)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Table columns that `score` reads, without repetition."""
+        names = [column.name for column in self.outline.inputs]
+        score = self.outline.score
+        extra = [] if isinstance(score, HeadScore) else [score.value]
+        return tuple(dict.fromkeys([*names, *extra]))
+
+    @property
+    def known(self) -> dict[str, tuple[str, ...]]:
+        """For each text column the texts that the model knows."""
+        return {c.name: c.known for c in self.outline.inputs if isinstance(c, TextInput)}
+
+    def encode(self, table: Table) -> Floats:
+        """Return a table as the matrix that the heads read.
+
+        Args:
+            table: At least the inputs' columns, n rows.
+
+        Returns:
+            float64, row-major, shape [n, k]: numbers as they are, categories as codes, unknown
+            ones -1; missing is NaN.
+
+        Raises:
+            ContractError: A column is missing, or shorter than the others.
+        """
+        columns = [self._column(table, i) for i in range(len(self.outline.inputs))]
+        if any(len(a) != len(b) for a, b in pairwise(columns)):
+            raise ContractError("the table's columns differ in length")
+        return np.ascontiguousarray(np.stack(columns, axis=1))
+
+    def _column(self, table: Table, i: int) -> Floats:
+        column, codes = self.outline.inputs[i], self._codes[i]
+        values = _values(table, column.name)
+        if column.kind == "number":
+            return np.asarray(values, dtype=np.float64)
+        if column.kind == "text":
+            coded = [codes.get(text, UNKNOWN) for text in cast("Texts", values)]
+        else:
+            numbers = np.asarray(values, dtype=np.float64)
+            coded = [x if x != x else codes.get(x, UNKNOWN) for x in numbers.tolist()]
+        return np.array(coded, dtype=np.float64)
+
+    def raw(self, matrix: Floats, head: Head, *, kernel: Kernel | None = None) -> list[Floats]:
+        """Return the raw scores of a head's members, each of shape [n]."""
+        found = []
+        for i, member in enumerate(head.members):
+            raw = member.raw
+            if raw.kind == "linear":
+                found.append(self._sums[head.name, i].add(matrix))
+            else:
+                found.append(
+                    self._walker.add(
+                        matrix, raw.first, raw.last, baseline=raw.baseline, kernel=kernel
+                    )
+                )
+        return found
+
+    def heads(self, matrix: Floats, *, kernel: Kernel | None = None) -> dict[str, Floats]:
+        """Return every head's output for encoded rows.
+
+        Args:
+            matrix: From `encode`, shape [n, k].
+            kernel: Which kernel; None takes the fastest that is installed.
+
+        Returns:
+            For each head shape [n]; a probability in [0, 1] unless the link is the identity.
+        """
+        return {head.name: self._output(matrix, head, kernel) for head in self.outline.heads}
+
+    def _output(self, matrix: Floats, head: Head, kernel: Kernel | None) -> Floats:
+        outputs = [
+            apply_link(member.link, raw, kernel=kernel)
+            for member, raw in zip(head.members, self.raw(matrix, head, kernel=kernel), strict=True)
+        ]
+        if len(outputs) == 1:
+            return outputs[0]
+        total = np.zeros(len(matrix))
+        for output in outputs:
+            total += output
+        return total / len(outputs)
+
+    def score(self, table: Table, *, kernel: Kernel | None = None) -> Floats:
+        """Return the score of each row, by which candidates are ranked.
+
+        Args:
+            table: At least `columns`, n rows.
+            kernel: Which kernel; None takes the fastest that is installed.
+
+        Returns:
+            Shape [n]; the head's output, or the product of heads and value in the value's unit.
+
+        Raises:
+            ContractError: A column is missing.
+        """
+        return combine(self.outline.score, self.heads(self.encode(table), kernel=kernel), table)
+
+    def to_json(self) -> Json:
+        """Return everything but the trees."""
+        return cast("Json", self.outline.model_dump(mode="json"))
+
+    def to_arrays(self) -> dict[str, Array]:
+        """Return the trees' arrays by name."""
+        return self.trees.to_arrays()
+
+    @classmethod
+    def from_parts(cls, text: bytes | str, arrays: Mapping[str, Array]) -> Self:
+        """Read a program back, trusting nothing.
+
+        Args:
+            text: JSON of `to_json`.
+            arrays: From `to_arrays`.
+
+        Raises:
+            ValueError: They do not describe a program that can run.
+        """
+        try:
+            outline = Outline.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            message = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise ValueError(message) from error
+        return cls(outline, Trees.from_arrays(arrays))
+
+
+def combine(score: ScoreSpec, heads: Mapping[str, Floats], table: Table) -> Floats:
+    """Return the score that heads' outputs make, shape [n].
+
+    Args:
+        score: How.
+        heads: Each head's output, shape [n].
+        table: The rows that they belong to, with the value's column.
+
+    Raises:
+        ContractError: The value's column is missing.
+    """
+    if isinstance(score, HeadScore):
+        return heads[score.head]
+    total = heads[score.heads[0]].copy()
+    for name in score.heads[1:]:
+        total *= heads[name]
+    return total * np.asarray(_values(table, score.value), dtype=np.float64)
+
+
+def _codes(column: Input) -> dict[object, float]:
+    if isinstance(column, TextInput):
+        return {None: np.nan} | {text: float(i) for i, text in enumerate(column.known)}
+    if isinstance(column, CodeInput):
+        return {number: float(i) for i, number in enumerate(column.known)}
+    return {}
+
+
+def _values(table: Table, name: str) -> Floats | Texts:
+    values = table.get(name)
+    if values is None:
+        raise ContractError(f"the table lacks column {name!r}")
+    return values

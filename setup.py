@@ -1,0 +1,22 @@
+"""The C kernel's build; everything else about the package stands in pyproject.toml."""
+
+import sys
+
+from setuptools import Extension, setup
+
+# Trees must add up as scikit-learn's do, so the compiler may fuse or reorder nothing.
+_EXACT = [] if sys.platform == "win32" else ["-O3", "-ffp-contract=off", "-Wall", "-Wextra"]
+
+setup(
+    ext_modules=[
+        Extension(
+            "mlops.models._walk",
+            sources=["mlops/models/_walk.c"],
+            define_macros=[("Py_LIMITED_API", "0x030B0000")],
+            extra_compile_args=_EXACT,
+            libraries=[] if sys.platform == "win32" else ["m"],
+            py_limited_api=True,
+            optional=True,  # without a compiler the numpy walker runs
+        )
+    ]
+)
