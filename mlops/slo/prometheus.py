@@ -113,9 +113,9 @@ class HttpPrometheus:
                 hint="check slo.prometheus_url, and that its version is 2.42 or later",
             ) from error
         except (OSError, http.client.HTTPException) as error:
-            reason = error.reason if isinstance(error, urllib.error.URLError) else error
+            cause = error.reason if isinstance(error, urllib.error.URLError) else error
             raise UnavailableError(
-                f"cannot reach Prometheus at {self._url}: {reason}",
+                f"cannot reach Prometheus at {self._url}: {cause}",
                 hint="start it, or set slo.prometheus_url",
             ) from error
         if len(content) > MAX_ANSWER_BYTES:

@@ -1,0 +1,221 @@
+"""The production rules, run by promtool: they load, page above their burn rate, and stop."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.components.prometheus import binary
+
+ROOT = Path(__file__).parents[2]
+RULES = ROOT / "tests" / "golden" / "slo"
+AVAILABILITY = "open-bandit-availability"
+SERVED = "open-bandit-model-served"
+PER_MINUTE = 1_000
+
+
+def promtool(*arguments: str, cwd: Path) -> None:
+    done = subprocess.run(
+        [binary("promtool"), *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("path", sorted(RULES.glob("*.yaml")), ids=lambda path: path.name)
+def test_promtool_accepts_the_committed_rules(path: Path) -> None:
+    promtool("check", "rules", "--lint=all", "--lint-fatal", str(path), cwd=ROOT)
+
+
+def counter(metric: str, labels: str, *phases: tuple[float, int]) -> dict[str, str]:
+    """A counter's minutes: phases of increase a minute and minutes that it lasts."""
+    values, level = [], 0.0
+    for per_minute, minutes in phases:
+        values.append(f"{level:g}{per_minute:+g}x{minutes - 1}")
+        level += per_minute * minutes
+    return {"series": f'{metric}{{service="open_bandit",{labels}}}', "values": " ".join(values)}
+
+
+def requests(*phases: tuple[float, int]) -> list[dict[str, str]]:
+    """Requests of which a share fails: phases of that share and minutes that it lasts."""
+    good = [((1 - share) * PER_MINUTE, minutes) for share, minutes in phases]
+    bad = [(share * PER_MINUTE, minutes) for share, minutes in phases]
+    return [
+        counter("mlops_http_requests_total", 'code="200"', *good),
+        counter("mlops_http_requests_total", 'code="500"', *bad),
+    ]
+
+
+def decisions(*phases: tuple[float, int]) -> list[dict[str, str]]:
+    """Decisions of which a share falls back, with as many again in the holdout."""
+    good = [((1 - share) * PER_MINUTE, minutes) for share, minutes in phases]
+    bad = [(share * PER_MINUTE, minutes) for share, minutes in phases]
+    held = [(PER_MINUTE, minutes) for _, minutes in phases]
+    name = "mlops_decisions_total"
+    return [
+        counter(name, 'source="model",reason="ok",arm="model"', *good),
+        counter(name, 'source="heuristic",reason="deadline",arm="model"', *bad),
+        counter(name, 'source="heuristic",reason="holdout",arm="holdout"', *held),
+    ]
+
+
+# By sentence: SLO, pair of windows, series, and whether that alert fires at a time.
+BURNS: dict[str, tuple[str, str, list[dict[str, str]], dict[str, bool]]] = {
+    "a burn just above 14.4 pages once its hour is full, and stops when it ends": (
+        AVAILABILITY,
+        "1h5m",
+        requests((0.0, 120), (0.0146, 61), (0.0, 60)),
+        {"1h": False, "2h30m": False, "3h": True, "3h10m": False},
+    ),
+    "a burn just below 14.4 does not page": (
+        AVAILABILITY,
+        "1h5m",
+        requests((0.0, 120), (0.0142, 121)),
+        {"3h": False, "4h": False},
+    ),
+    "a burn just above 6 pages once its six hours are full": (
+        AVAILABILITY,
+        "6h30m",
+        requests((0.0, 400), (0.0061, 371)),
+        {"9h": False, "12h50m": True},
+    ),
+    "a burn just below 6 does not page": (
+        AVAILABILITY,
+        "6h30m",
+        requests((0.0059, 500)),
+        {"8h": False},
+    ),
+    "a burn just above 3 is a ticket": (
+        AVAILABILITY,
+        "1d2h",
+        requests((0.0031, 400)),
+        {"6h30m": True},
+    ),
+    "a burn just below 3 is none": (
+        AVAILABILITY,
+        "1d2h",
+        requests((0.0029, 400)),
+        {"6h30m": False},
+    ),
+    "a burn just above 1 is a ticket": (
+        AVAILABILITY,
+        "3d6h",
+        requests((0.00103, 500)),
+        {"8h": True},
+    ),
+    "a burn just below 1 is none": (
+        AVAILABILITY,
+        "3d6h",
+        requests((0.00097, 500)),
+        {"8h": False},
+    ),
+    "a total failure pages within three minutes": (
+        AVAILABILITY,
+        "1h5m",
+        requests((0.0, 120), (1.0, 60)),
+        {"1h59m": False, "2h3m": True},
+    ),
+    "a page ends within ten minutes of the failure": (
+        AVAILABILITY,
+        "1h5m",
+        requests((0.0, 120), (1.0, 10), (0.0, 120)),
+        {"2h9m": True, "2h20m": False},
+    ),
+    "a page outlives a lost scrape": (
+        AVAILABILITY,
+        "1h5m",
+        [
+            {**series, "values": f"{series['values']} _x5"}
+            for series in requests((0.0, 60), (1.0, 30))
+        ],
+        {"1h29m": True, "1h31m": True, "1h50m": False},
+    ),
+    "a counter that restarts from 0 is no burn": (
+        AVAILABILITY,
+        "1h5m",
+        [
+            {**series, "values": f"{series['values']} 0+1000x60"}
+            for series in requests((0.0, 60))[:1]
+        ],
+        {"1h5m": False, "1h50m": False},
+    ),
+    "a failing service without one successful answer pages": (
+        AVAILABILITY,
+        "1h5m",
+        requests((1.0, 60))[1:],
+        {"10m": True},
+    ),
+    "errors that have no series yet are no errors": (
+        AVAILABILITY,
+        "1h5m",
+        requests((0.0, 120))[:1],
+        {"1h": False},
+    ),
+    "no traffic alerts nobody": (
+        AVAILABILITY,
+        "1h5m",
+        [{**series, "values": "7x120"} for series in requests((0.0, 1))],
+        {"1h": False},
+    ),
+    "all answers from the fallback page, whatever the holdout does": (
+        SERVED,
+        "1h5m",
+        decisions((0.0, 120), (1.0, 30)),
+        {"1h59m": False, "2h15m": True},
+    ),
+    "no model series at all, only fallbacks, pages": (
+        SERVED,
+        "1h5m",
+        decisions((1.0, 60))[1:],
+        {"10m": True},
+    ),
+    "the holdout costs no budget": (SERVED, "3d6h", decisions((0.0, 120)), {"1h": False}),
+}
+
+
+@pytest.mark.parametrize("sentence", BURNS)
+def test_the_rules_alert(sentence: str, tmp_path: Path) -> None:
+    slo, pair, series, fires = BURNS[sentence]
+    name = f"SloBudgetBurn{pair}"
+    firing = f'ALERTS{{alertstate="firing",slo="{slo}",alertname="{name}"}}'
+    checks: list[dict[str, object]] = [
+        {
+            "expr": f"count by (alertname) ({firing})",
+            "eval_time": at,
+            "exp_samples": [{"labels": f'{{alertname="{name}"}}', "value": 1}] if fire else [],
+        }
+        for at, fire in fires.items()
+    ]
+    _run(tmp_path, series, checks)
+
+
+def test_bad_events_of_a_long_window_are_summed_and_not_averaged(tmp_path: Path) -> None:
+    # Two busy hours with 1 % errors, then two quiet ones (1 request a minute) without any: the
+    # mean of ratios would be 0.5 %.
+    series = [
+        counter("mlops_http_requests_total", 'code="200"', (990, 120), (1, 120)),
+        counter("mlops_http_requests_total", 'code="500"', (10, 120), (0, 120)),
+    ]
+    name = f'slo:sli_error:ratio_rate6h{{slo="{AVAILABILITY}"}}'
+    exact = 10 * 119 / (1_000 * 119 + 1 * 121)
+    check = {
+        "expr": f"abs({name} / {exact!r} - 1) < bool 0.002",
+        "eval_time": "3h59m",
+        "exp_samples": [
+            {"labels": f'{{service="open_bandit",slo="{AVAILABILITY}"}}', "value": 1}
+        ],
+    }
+    _run(tmp_path, series, [check])
+
+
+def _run(
+    folder: Path, series: list[dict[str, str]], checks: Sequence[dict[str, object]]
+) -> None:
+    test = {
+        "rule_files": [str(RULES / "open_bandit.yaml")],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": [*checks]}],
+    }
+    (folder / "test.yaml").write_text(yaml.safe_dump(test))
+    promtool("test", "rules", "test.yaml", cwd=folder)

@@ -1,0 +1,162 @@
+"""The rules: what is committed is what is generated, for exported series only."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mlops.base.digest import canonical_json
+from mlops.base.errors import Place
+from mlops.base.telemetry import DECISION_SECONDS, exported_series
+from mlops.slo.catalog import read_catalog
+from mlops.slo.counter import Counter, Matcher
+from mlops.slo.exported import bucket_text
+from mlops.slo.objective import Counts, Objective
+from mlops.slo.rules import generate
+from mlops.slo.spec import SloSpec
+
+ROOT = Path(__file__).parents[3]
+FILES = sorted((ROOT / "slo").glob("*.yaml"))
+SPECS = {
+    path.stem: SloSpec.model_validate_json(canonical_json(yaml.safe_load(path.read_text())))
+    for path in sorted((ROOT / "conf" / "slo").glob("*.yaml"))
+}
+OBJECTIVE = Objective(
+    slo="shop-availability",
+    service="shop",
+    title="availability",
+    description="Answers.",
+    target=Decimal("0.999"),
+    period_s=28 * 86_400,
+    counts=Counts.BAD,
+    numerator=Counter("errors_total", (Matcher("job", "=", "shop"),)),
+    total=Counter("requests_total"),
+    runbook_url="",
+    first_look="",
+    place=Place("slo/shop.yaml", 3),
+)
+_SUFFIX = {"default": "", "fast": ".fast"}
+
+
+def rules_of(text: str) -> list[dict[str, str]]:
+    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+def expression(text: str, name: str) -> str:
+    found = [rule["expr"] for rule in rules_of(text) if rule.get("record") == name]
+    assert len(found) == 1, name
+    return " ".join(found[0].split())
+
+
+@pytest.mark.parametrize("profile", SPECS)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_committed_rules_are_what_is_generated(
+    path: Path, profile: str, golden: Callable[[str, str], None]
+) -> None:
+    text = generate(read_catalog([path]).objectives, SPECS[profile])
+    assert text == generate(read_catalog([path]).objectives, SPECS[profile])
+    golden(f"slo/{path.stem}{_SUFFIX[profile]}.yaml", text)
+
+
+def test_the_default_profile_is_the_defaults_of_the_section() -> None:
+    files = SPECS["default"].files
+    assert SPECS["default"] == SloSpec(files=files)
+    assert [str(path.relative_to(ROOT)) for path in FILES] == list(files)
+
+
+@pytest.mark.parametrize("profile", SPECS)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_rules_name_only_exported_or_recorded_series(path: Path, profile: str) -> None:
+    rules = rules_of(generate(read_catalog([path]).objectives, SPECS[profile]))
+    known = exported_series() | {rule["record"] for rule in rules if "record" in rule}
+    for rule in rules:
+        named = re.findall(r"\b(?:mlops_|slo:)[a-z0-9_:]+", re.sub(r'"[^"]*"', "", rule["expr"]))
+        assert set(named) <= known
+        assert named or rule["expr"].startswith("vector(")
+
+
+@pytest.mark.parametrize(("service", "deadline"), [("open_bandit", 0.05), ("search_ranking", 0.1)])
+def test_latency_is_read_at_the_deadline_which_is_a_declared_bucket(
+    service: str, deadline: float
+) -> None:
+    text = (ROOT / "tests/golden/slo" / f"{service}.yaml").read_text()
+    bounds = set(re.findall(r'le="([^"]+)"', text))
+    assert bounds == {bucket_text(deadline)}
+    assert bounds <= set(map(bucket_text, DECISION_SECONDS.buckets))
+
+
+def test_windows_up_to_the_limit_read_counters_and_longer_ones_sum_steps() -> None:
+    text = generate([OBJECTIVE], SloSpec())
+    selector = '{service="shop",slo="shop-availability"}'
+    hour = expression(text, "slo:sli_error:ratio_rate1h")
+    assert hour == (
+        '( sum(increase(errors_total{job="shop"}[1h])) or '
+        "0 * sum(increase(requests_total[1h])) ) / "
+        "(sum(increase(requests_total[1h])) > 0)"
+    )
+    assert expression(text, "slo:sli_error:ratio_rate2h") == (
+        f"sum_over_time(slo:sli_bad:increase5m{selector}[2h:5m]) / "
+        f"(sum_over_time(slo:sli_total:increase5m{selector}[2h:5m]) > 0)"
+    )
+    assert "[28d:5m]" in expression(text, "slo:sli_error:ratio_rate28d")
+
+
+def test_good_events_are_turned_into_bad_ones_that_are_never_negative() -> None:
+    text = generate([replace(OBJECTIVE, counts=Counts.GOOD)], SloSpec())
+    assert expression(text, "slo:sli_bad:increase5m") == (
+        "clamp_min( sum(increase(requests_total[5m])) - "
+        '( sum(increase(errors_total{job="shop"}[5m])) or '
+        "0 * sum(increase(requests_total[5m])) ), 0 )"
+    )
+
+
+def test_objective_and_budget_are_exact_decimals() -> None:
+    text = generate([OBJECTIVE], SloSpec())
+    assert expression(text, "slo:objective:ratio") == "vector(0.999)"
+    assert expression(text, "slo:error_budget:ratio") == "vector(0.001)"
+
+
+def test_a_tier_that_cannot_fire_is_left_out_and_the_header_says_so() -> None:
+    text = generate([replace(OBJECTIVE, target=Decimal("0.9"))], SloSpec())
+    assert [rule["alert"] for rule in rules_of(text) if "alert" in rule] == [
+        "SloBudgetBurn6h30m",
+        "SloBudgetBurn1d2h",
+        "SloBudgetBurn3d6h",
+    ]
+    assert "# shop-availability: no SloBudgetBurn1h5m, 14.4 times the budget of 0.1" in text
+
+
+def test_each_alert_names_its_windows_and_is_routable() -> None:
+    alerts = [rule for rule in rules_of(generate([OBJECTIVE], SloSpec())) if "alert" in rule]
+    assert [(a["alert"], a["labels"]) for a in alerts[:1]] == [  # type: ignore[comparison-overlap]
+        (
+            "SloBudgetBurn1h5m",
+            {
+                "service": "shop",
+                "severity": "page",
+                "slo": "shop-availability",
+                "long_window": "1h",
+                "short_window": "5m",
+            },
+        )
+    ]
+    assert "for" not in alerts[0]
+    assert alerts[0]["keep_firing_for"] == "2m"
+
+
+def test_a_text_of_the_definition_is_no_template() -> None:
+    item = replace(OBJECTIVE, description="{{ bad }}", runbook_url="x.md", first_look="{{")
+    text = generate([item], SloSpec(runbook_base_url="https://wiki.example/"))
+    notes = next(rule for rule in rules_of(text) if "alert" in rule)["annotations"]
+    assert isinstance(notes, dict)
+    assert '{{ "{{" }} bad }}' in notes["description"]
+    assert notes["runbook_url"] == "https://wiki.example/x.md"
+    assert notes["first_look"] == '{{ "{{" }}'
+
+
+def test_no_objective_makes_a_file_without_rules() -> None:
+    assert yaml.safe_load(generate([], SloSpec())) == {"groups": []}
