@@ -1,6 +1,7 @@
 """A section: the base of every configured value, strict, frozen and closed to unknown keys."""
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 
 
 class Section(BaseModel):
@@ -13,6 +14,16 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
     )
+
+
+def contradiction(message: str, *keys: str) -> PydanticCustomError:
+    """Return the error that a validator raises when keys of one section contradict each other.
+
+    Args:
+        message: What contradicts what.
+        keys: The keys, dotted, relative to the section; the likeliest culprit first.
+    """
+    return PydanticCustomError("contradiction", "{message}", {"message": message, "keys": keys})
 
 
 class Target(BaseModel):

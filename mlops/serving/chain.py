@@ -5,8 +5,10 @@ time. So the fallback is exercised by all traffic, and nothing is left to do whe
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from mlops.base.clock import Clock
 from mlops.contracts.domain import Floats
 from mlops.contracts.row import Request
 from mlops.experiments.assignment import Arm, assign
+from mlops.models.certificate import Range
 from mlops.models.heuristics import Heuristic
 from mlops.serving.breaker import Breaker
 from mlops.serving.decision import Decision, Reason, Source
@@ -31,6 +34,14 @@ class Limits:
 
     low: float
     high: float
+
+    @classmethod
+    def of(cls, proved: Range) -> Self:
+        """Take the limits from a certificate; an end that was not proved is no limit."""
+        return cls(
+            low=-math.inf if proved.low is None else proved.low,
+            high=math.inf if proved.high is None else proved.high,
+        )
 
 
 class Chain:

@@ -39,7 +39,7 @@ class WorkerSettings(msgspec.Struct):
     parent: int
 
 
-def serve(connection: socket.socket, score: Callable[[Table, int], Floats]) -> None:
+def serve(connection: socket.socket, score: Callable[[Table], Floats]) -> None:
     """Answer until the other side closes.
 
     Args:
@@ -53,7 +53,7 @@ def serve(connection: socket.socket, score: Callable[[Table, int], Floats]) -> N
             connection.sendall(pack(_answer(ask, score)))
 
 
-def _answer(ask: Ask, score: Callable[[Table, int], Floats]) -> Answer:
+def _answer(ask: Ask, score: Callable[[Table], Floats]) -> Answer:
     started = time.monotonic()
     if started >= ask.deadline:  # nobody waits for it any more
         return Answer(ask_id=ask.ask_id, error="expired before it was begun")
@@ -64,7 +64,7 @@ def _answer(ask: Ask, score: Callable[[Table, int], Floats]) -> Answer:
     return Answer(ask.ask_id, scores.tobytes(), time.monotonic() - started)
 
 
-def _play(ask: Ask, score: Callable[[Table, int], Floats]) -> Floats:
+def _play(ask: Ask, score: Callable[[Table], Floats]) -> Floats:
     """Return the scores, after the drill's fault."""
     match FaultKind(ask.fault):
         case FaultKind.MODEL_HANG:
@@ -79,7 +79,7 @@ def _play(ask: Ask, score: Callable[[Table, int], Floats]) -> Floats:
             time.sleep(ask.fault_ms / 1000)
         case FaultKind.NONE:
             pass
-    return score(join_table(ask), ask.rows)
+    return score(join_table(ask))
 
 
 def _die_with(parent: int) -> None:
@@ -101,7 +101,7 @@ def main() -> None:
     except MlopsError as error:
         connection.sendall(pack(Answer(ask_id=0, error=str(error))))
         return
-    serve(connection, bundle.program.score)
+    serve(connection, bundle.parts.program.score)
 
 
 if __name__ == "__main__":

@@ -50,11 +50,12 @@ def run(settings: ServeSettings) -> None:
             hint="drills need serving.faults_allowed=true",
         )
     bundle = load(Path(settings.bundle), packages=settings.packages)
-    missing = [name for name in settings.serving.fallback if name not in bundle.heuristics]
+    heuristics = bundle.parts.heuristics
+    missing = [name for name in settings.serving.fallback if name not in heuristics]
     if missing:
         raise ConfigError(
             f"serving.fallback names {', '.join(missing)}, which the bundle does not hold",
-            hint=f"it holds: {', '.join(bundle.heuristics) or 'none'}",
+            hint=f"it holds: {', '.join(heuristics)}",
         )
     public = _listen(settings.serving.host, settings.serving.port)
     with contextlib.closing(public):
@@ -70,8 +71,9 @@ async def _serve(
 ) -> None:
     spec = settings.serving
     clock = SystemClock()
+    parts, digest = bundle.parts, bundle.ref.digest
     instruments = Instruments(settings.service)
-    instruments.bundle_loaded(digest=bundle.digest, model=bundle.model)
+    instruments.bundle_loaded(digest=digest, model=parts.model)
     model = ModelClient(
         Path(settings.bundle),
         settings.packages,
@@ -82,25 +84,25 @@ async def _serve(
     model.fault = parse(settings.faults)
     chain = Chain(
         spec,
-        bundle.heuristics,
+        {name: fitted.heuristic for name, fitted in parts.heuristics.items()},
         model=model,
-        limits=Limits(*bundle.limits),
+        limits=Limits.of(parts.certificate.score),
         breaker=Breaker(spec.breaker, clock, instruments.breaker_changed),
         instruments=instruments,
         clock=clock,
     )
     openapi = document(
-        bundle.domain,
+        parts.domain,
         service=settings.service,
-        version=bundle.digest,
+        version=digest,
         max_candidates=settings.max_candidates,
     )
     app = App(
-        decoder=RowDecoder(bundle.domain, max_candidates=settings.max_candidates),
+        decoder=RowDecoder(parts.domain, max_candidates=settings.max_candidates),
         chain=chain,
         instruments=instruments,
         clock=clock,
-        model=bundle.digest,
+        model=digest,
         openapi=msgspec.json.encode(openapi),
         max_body_bytes=spec.max_body_bytes,
     )

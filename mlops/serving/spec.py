@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from mlops.base.section import Section
+from mlops.base.section import Section, contradiction
 
 
 class BreakerSpec(Section):
@@ -66,5 +66,5 @@ class ServingSpec(Section):
                 f"reserve_ms ({self.reserve_ms:g}) must be less than deadline_ms"
                 f" ({self.deadline_ms:g}), or the model never gets any time"
             )
-            raise ValueError(message)
+            raise contradiction(message, "reserve_ms", "deadline_ms")
         return self

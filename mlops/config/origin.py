@@ -1,0 +1,116 @@
+"""An origin: the YAML line or the override that a configured key comes from."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from mlops.base.errors import Place
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """One file that took part in a composition.
+
+    Attributes:
+        path: The file.
+        package: Key under which its content was placed.
+    """
+
+    path: Path
+    package: Key
+
+
+class Origins:
+    """Tells for each key who set it last.
+
+    Args:
+        files: Files in the order in which they were merged.
+        overrides: Overrides as typed, `key=value`, in order; they win over files.
+    """
+
+    def __init__(self, files: Iterable[Loaded], overrides: Sequence[str]) -> None:
+        self._places: dict[Key, Place] = {}
+        self._groups: dict[str, str] = {}
+        for file in files:
+            self._add_file(file)
+        for override in overrides:
+            self._add_override(override)
+
+    def place(self, key: Key) -> Place | None:
+        """Return where a key was set: its own place, or that of the nearest key above it."""
+        for length in range(len(key), 0, -1):
+            found = self._places.get(key[:length])
+            if found is not None:
+                return Place(found.origin, found.line, ".".join(key))
+        return None
+
+    def _add_file(self, file: Loaded) -> None:
+        try:
+            root = yaml.compose(file.path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        except (OSError, yaml.YAMLError):  # Hydra has read it before and would have said so
+            return
+        if isinstance(root, yaml.MappingNode):
+            self._add_node(root, file.package, str(_short(file.path)))
+
+    def _add_node(self, node: yaml.Node, key: Key, origin: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for name, value in node.value:
+                below = (*key, str(name.value))
+                self._places[below] = Place(origin, name.start_mark.line + 1)
+                self._add_node(value, below, origin)
+        elif isinstance(node, yaml.SequenceNode):
+            for at, value in enumerate(node.value):
+                below = (*key, str(at))
+                self._places[below] = Place(origin, value.start_mark.line + 1)
+                self._add_node(value, below, origin)
+
+    def _add_override(self, override: str) -> None:
+        name, _, _ = override.partition("=")
+        key = tuple(name.lstrip("+~").split("@")[0].split("."))
+        if "/" in name or not name:
+            return
+        stale = [known for known in self._places if known[: len(key)] == key]
+        if len(key) > 1:  # a one-part override may be a group's choice, whose file has the lines
+            for known in stale:
+                del self._places[known]
+        elif len(stale) > 1:
+            return
+        self._places[key] = Place(f"override {override}")
+
+
+def _short(path: Path) -> Path:
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def walk(tree: object, location: Sequence[int | str]) -> Key:
+    """Return the key in a tree that a validation error's location means.
+
+    Validators put the names of union members into a location; those are no keys and left out.
+
+    Args:
+        tree: The configuration as plain values.
+        location: As pydantic gives it.
+    """
+    key: list[str] = []
+    at = tree
+    for position, part in enumerate(location):
+        if isinstance(at, Mapping):
+            if part in at:
+                at = at[part]
+            elif position + 1 < len(location):
+                continue
+            else:
+                at = None
+        elif isinstance(at, list) and isinstance(part, int) and part < len(at):
+            at = at[part]
+        else:
+            continue
+        key.append(str(part))
+    return tuple(key)
