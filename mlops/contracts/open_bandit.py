@@ -78,6 +78,11 @@ class Request(DataFrameModel):
 class Training(Request):
     """One logged impression of one item in one of the three slots."""
 
+    impression_id: str = Field(
+        str_matches=r"^(random|bts)-(all|men|women)-[0-9]+$",
+        description="The row's place in the public log: policy, campaign, row number.",
+        metadata=logged(),
+    )
     position: int = Field(
         isin=[1, 2, 3],
         description="The slot. Drawn by the logging policy, so it is recorded and no feature.",

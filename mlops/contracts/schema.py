@@ -13,6 +13,7 @@ import pandas as pd
 import pandera.pandas as pa
 from pandera.pandas import DataFrameModel as DataFrameModel
 from pandera.pandas import Field as Field
+from pydantic import ValidationError
 
 from mlops.base.errors import ContractError
 from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Texts
@@ -73,13 +74,9 @@ def read_domain(schema: Schema) -> Domain:
     opaque = tuple(str(check.name or check.error) for check in compiled.checks)
     try:
         return Domain(name=schema.__name__, columns=columns, opaque=opaque)
-    except ValueError as error:
-        raise ContractError(f"contract {schema.__name__}: {_first_line(error)}") from error
-
-
-def _first_line(error: ValueError) -> str:
-    lines = str(error).splitlines()
-    return lines[2].strip() if len(lines) > 2 else lines[0]
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ContractError(f"contract {schema.__name__}: {problem}") from error
 
 
 def _read_column(schema: Schema, name: str, column: Any) -> Column:
