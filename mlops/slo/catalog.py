@@ -310,8 +310,11 @@ def _policy_references(spec: AlertPolicySpec, path: KeyPath) -> Iterator[tuple[s
 
 
 def _explained(error: ValidationError, document: Document) -> Iterator[ConfigError]:
-    for detail in error.errors(include_url=False, include_input=False):
+    details = error.errors(include_url=False, include_input=False)
+    for detail in details:
         path = detail["loc"]
+        if any(path == other["loc"][: len(path)] != other["loc"] for other in details):
+            continue  # a list is "too short" because its only item is wrong: say the latter
         message = detail["msg"].removeprefix("Value error, ")
         hint = ""
         match detail["type"]:

@@ -199,19 +199,15 @@ def test_bad_events_of_a_long_window_are_summed_and_not_averaged(tmp_path: Path)
     ]
     name = f'slo:sli_error:ratio_rate6h{{slo="{AVAILABILITY}"}}'
     exact = 10 * 119 / (1_000 * 119 + 1 * 121)
-    check = {
+    check: dict[str, object] = {
         "expr": f"abs({name} / {exact!r} - 1) < bool 0.002",
         "eval_time": "3h59m",
-        "exp_samples": [
-            {"labels": f'{{service="open_bandit",slo="{AVAILABILITY}"}}', "value": 1}
-        ],
+        "exp_samples": [{"labels": f'{{service="open_bandit",slo="{AVAILABILITY}"}}', "value": 1}],
     }
     _run(tmp_path, series, [check])
 
 
-def _run(
-    folder: Path, series: list[dict[str, str]], checks: Sequence[dict[str, object]]
-) -> None:
+def _run(folder: Path, series: list[dict[str, str]], checks: Sequence[dict[str, object]]) -> None:
     test = {
         "rule_files": [str(RULES / "open_bandit.yaml")],
         "evaluation_interval": "1m",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import BaseModel, ConfigDict
 
 from mlops.base.digest import canonical_json
 from mlops.base.errors import Place
@@ -42,12 +43,26 @@ OBJECTIVE = Objective(
 _SUFFIX = {"default": "", "fast": ".fast"}
 
 
-def rules_of(text: str) -> list[dict[str, str]]:
-    return [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+class Rule(BaseModel):
+    """A rule as Prometheus reads it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    record: str = ""
+    alert: str = ""
+    expr: str
+    keep_firing_for: str = ""
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+
+
+def rules_of(text: str) -> list[Rule]:
+    groups = yaml.safe_load(text)["groups"]
+    return [Rule.model_validate(rule) for group in groups for rule in group["rules"]]
 
 
 def expression(text: str, name: str) -> str:
-    found = [rule["expr"] for rule in rules_of(text) if rule.get("record") == name]
+    found = [rule.expr for rule in rules_of(text) if rule.record == name]
     assert len(found) == 1, name
     return " ".join(found[0].split())
 
@@ -72,11 +87,11 @@ def test_the_default_profile_is_the_defaults_of_the_section() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_rules_name_only_exported_or_recorded_series(path: Path, profile: str) -> None:
     rules = rules_of(generate(read_catalog([path]).objectives, SPECS[profile]))
-    known = exported_series() | {rule["record"] for rule in rules if "record" in rule}
+    known = exported_series() | {rule.record for rule in rules if rule.record}
     for rule in rules:
-        named = re.findall(r"\b(?:mlops_|slo:)[a-z0-9_:]+", re.sub(r'"[^"]*"', "", rule["expr"]))
+        named = re.findall(r"\b(?:mlops_|slo:)[a-z0-9_:]+", re.sub(r'"[^"]*"', "", rule.expr))
         assert set(named) <= known
-        assert named or rule["expr"].startswith("vector(")
+        assert named or rule.expr.startswith("vector(")
 
 
 @pytest.mark.parametrize(("service", "deadline"), [("open_bandit", 0.05), ("search_ranking", 0.1)])
@@ -122,7 +137,7 @@ def test_objective_and_budget_are_exact_decimals() -> None:
 
 def test_a_tier_that_cannot_fire_is_left_out_and_the_header_says_so() -> None:
     text = generate([replace(OBJECTIVE, target=Decimal("0.9"))], SloSpec())
-    assert [rule["alert"] for rule in rules_of(text) if "alert" in rule] == [
+    assert [rule.alert for rule in rules_of(text) if rule.alert] == [
         "SloBudgetBurn6h30m",
         "SloBudgetBurn1d2h",
         "SloBudgetBurn3d6h",
@@ -131,8 +146,8 @@ def test_a_tier_that_cannot_fire_is_left_out_and_the_header_says_so() -> None:
 
 
 def test_each_alert_names_its_windows_and_is_routable() -> None:
-    alerts = [rule for rule in rules_of(generate([OBJECTIVE], SloSpec())) if "alert" in rule]
-    assert [(a["alert"], a["labels"]) for a in alerts[:1]] == [  # type: ignore[comparison-overlap]
+    alerts = [rule for rule in rules_of(generate([OBJECTIVE], SloSpec())) if rule.alert]
+    assert [(alert.alert, alert.labels) for alert in alerts[:1]] == [
         (
             "SloBudgetBurn1h5m",
             {
@@ -144,15 +159,13 @@ def test_each_alert_names_its_windows_and_is_routable() -> None:
             },
         )
     ]
-    assert "for" not in alerts[0]
-    assert alerts[0]["keep_firing_for"] == "2m"
+    assert alerts[0].keep_firing_for == "2m"
 
 
 def test_a_text_of_the_definition_is_no_template() -> None:
     item = replace(OBJECTIVE, description="{{ bad }}", runbook_url="x.md", first_look="{{")
     text = generate([item], SloSpec(runbook_base_url="https://wiki.example/"))
-    notes = next(rule for rule in rules_of(text) if "alert" in rule)["annotations"]
-    assert isinstance(notes, dict)
+    notes = next(rule for rule in rules_of(text) if rule.alert).annotations
     assert '{{ "{{" }} bad }}' in notes["description"]
     assert notes["runbook_url"] == "https://wiki.example/x.md"
     assert notes["first_look"] == '{{ "{{" }}'
