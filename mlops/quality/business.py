@@ -1,6 +1,7 @@
 """Business: what a ranking earns, in the words and the unit of the person who owns the product."""
 
 from mlops.quality.estimate import Floats, Ints
+from mlops.quality.figure import figure
 from mlops.quality.measure import Measurement
 from mlops.quality.ranking import captured
 
@@ -28,19 +29,18 @@ def describe(measurement: Measurement) -> str:
     """Return a measurement as a sentence that can be read aloud.
 
     >>> from mlops.quality.measure import SubjectKind
-    >>> describe(Measurement("revenue_per_1000_at_10", "model", SubjectKind.MODEL,
-    ...     reference="popularity", value=310.0, low=80.0, high=540.0, unit="EUR"))
-    'model against popularity: revenue_per_1000_at_10 +310 EUR (95 % between +80 and +540)'
+    >>> describe(Measurement("revenue", "model", SubjectKind.MODEL,
+    ...     reference="popularity", value=41_362.0, low=23_910.0, high=56_350.0, unit="EUR"))
+    'model against popularity: revenue +41,362 EUR (95 % between +23,910 and +56,350)'
     """
     against = f" against {measurement.reference}" if measurement.reference else ""
     head = f" of {measurement.head}" if measurement.head else ""
     lead = f"{measurement.subject}{against}: {measurement.metric}{head}"
     if measurement.value is None:
         return f"{lead} cannot be told: {measurement.abstained}"
-    sign = "+" if measurement.reference else ""
-    unit = f" {measurement.unit}" if measurement.unit else ""
-    text = f"{lead} {measurement.value:{sign},.4g}{unit}"
+    signed = measurement.reference != ""
+    text = f"{lead} {figure(measurement.value, unit=measurement.unit, signed=signed)}"
     if measurement.low is None or measurement.high is None:
         return text
-    ends = f"{measurement.low:{sign},.4g} and {measurement.high:{sign},.4g}"
-    return f"{text} ({measurement.level * 100:.3g} % between {ends})"
+    low, high = (figure(end, signed=signed) for end in (measurement.low, measurement.high))
+    return f"{text} ({measurement.level * 100:.3g} % between {low} and {high})"

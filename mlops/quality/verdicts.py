@@ -27,6 +27,7 @@ from typing import TypeAlias
 from mlops.base.errors import ConfigError
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.quality.estimate import Estimate, unpaired_difference
+from mlops.quality.figure import figure
 from mlops.quality.measure import Measurement, SubjectKind
 from mlops.quality.needed import auc_events, in_words, scaled_events
 from mlops.quality.spec import Floor, QualitySpec, Versus
@@ -84,7 +85,7 @@ def _floor(rule: Floor, table: Mapping[_Key, Measurement]) -> Finding:
     check = f"{NAME}.{_dotted(rule.head)}{subject}{rule.metric}"
     neutral = _NEUTRAL.get(rule.metric)
     word = "at least" if sign > 0 else "at most"
-    wanted = f"{word} {_figure(limit, m.unit)}"
+    wanted = f"{word} {figure(limit, unit=m.unit)}"
     estimate = _estimate(m)
     if estimate is None or m.events < rule.min_events:
         text = _too_little(m, _floor_needs(rule, m, limit=limit), least=rule.min_events)
@@ -137,7 +138,7 @@ def _versus(rule: Versus, table: Mapping[_Key, Measurement]) -> Finding:
     status = _decide(_turned(estimate, sign), -loss, 0.0)
     text = (
         f"{_shown(estimate, m, signed=True)} against {rule.heuristic},"
-        f" tolerated {_figure(-loss * sign, m.unit, signed=True)}"
+        f" tolerated {figure(-loss * sign, unit=m.unit, signed=True)}"
     )
     if status is Status.UNKNOWN:
         half = (estimate.high - estimate.low) / 2
@@ -201,14 +202,9 @@ def _remark(status: Status) -> str:
 
 
 def _shown(estimate: Estimate, m: Measurement, *, signed: bool = False) -> str:
-    value = _figure(estimate.value, m.unit, signed=signed)
-    low, high = _figure(estimate.low, "", signed=signed), _figure(estimate.high, "", signed=signed)
+    value = figure(estimate.value, unit=m.unit, signed=signed)
+    low, high = figure(estimate.low, signed=signed), figure(estimate.high, signed=signed)
     return f"{value} ({m.level * 100:.3g} % between {low} and {high})"
-
-
-def _figure(value: float, unit: str, *, signed: bool = False) -> str:
-    text = f"{value + 0.0:{'+' if signed else ''},.4g}"
-    return f"{text} {unit}" if unit else text
 
 
 def _dotted(head: str) -> str:

@@ -4,7 +4,7 @@ import re
 
 from mlops.base.verdict import Finding, Status
 from mlops.release.gates import Decision
-from mlops.release.wording import clean, counted, headline, ordered
+from mlops.release.wording import clean, counted, headline, number, ordered
 
 _MARK = {Status.FAIL: "❌", Status.UNKNOWN: "❔", Status.WARN: "⚠️", Status.PASS: "✅"}
 
@@ -59,7 +59,7 @@ def _table(decision: Decision, findings: list[Finding]) -> list[str]:
 def _figure(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    return _escaped(f"{value:.4g} {unit}".rstrip())
+    return _escaped(f"{number(value)} {unit}".rstrip())
 
 
 def _escaped(text: str) -> str:

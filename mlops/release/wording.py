@@ -57,6 +57,15 @@ def ordered(decision: Decision) -> tuple[Verdict, ...]:
     )
 
 
+def number(value: float) -> str:
+    """Return a number with four digits, and an amount with all before its point.
+
+    >>> number(149_712.3), number(0.48181)
+    ('149,712', '0.4818')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e15 else f"{value:.4g}"
+
+
 def figures(finding: Finding) -> str:
     """Return what was measured and what it was held against; empty if neither is there.
 
@@ -66,7 +75,7 @@ def figures(finding: Finding) -> str:
     unit = f" {clean(finding.unit)}" if finding.unit else ""
     parts = []
     if finding.value is not None:
-        parts.append(f"{finding.value:.4g}{unit}")
+        parts.append(number(finding.value) + unit)
     if finding.limit is not None:
-        parts.append(f"limit {finding.limit:.4g}{unit}")
+        parts.append(f"limit {number(finding.limit)}{unit}")
     return ", ".join(parts)

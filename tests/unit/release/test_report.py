@@ -46,9 +46,9 @@ QUALITY = Verdict(
         Finding(
             "quality.revenue_per_1000_at_10.versus.popularity",
             Status.WARN,
-            "+310 EUR | kept, but by less than the noise",
-            310.0,
-            -50.0,
+            "+41,360 EUR | kept, but by less than the noise",
+            41_360.0,
+            -10_830.0,
             "EUR",
         ),
     ),
