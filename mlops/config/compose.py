@@ -72,8 +72,7 @@ def run_application(
     Raises:
         ConfigError: The configuration cannot be composed or is not valid.
     """
-    own = folder / "conf"
-    primary = own if (own / f"{_NAME}.yaml").is_file() else PACKAGED
+    primary = _primary(folder)
     standard = [
         "hydra.run.dir=.",
         "hydra.output_subdir=null",
@@ -201,3 +200,24 @@ def _files(overrides: Sequence[str]) -> list[Loaded]:
             package = tuple(part for part in (default.package or "").split(".") if part)
             files.append(Loaded(found[0], package))
     return files
+
+
+def complete(*, folder: Path) -> None:
+    """Print Hydra's completions for the line in COMP_LINE, one a line.
+
+    Args:
+        folder: Where the command runs.
+    """
+    primary = _primary(folder)
+
+    @hydra.main(version_base="1.3", config_path=str(primary), config_name=_NAME)
+    def application(config: DictConfig) -> None:
+        del config
+
+    with _arguments("mlops", ["-sc", "query=bash"]):
+        application()
+
+
+def _primary(folder: Path) -> Path:
+    own = folder / "conf"
+    return own if (own / f"{_NAME}.yaml").is_file() else PACKAGED

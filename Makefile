@@ -1,0 +1,53 @@
+# Every target does its own set-up. `make help` lists them.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	command -v $$p >/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export OMP_NUM_THREADS ?= 1
+export UV_PYTHON_DOWNLOADS := never
+# The public data lie beside the project where it is developed; elsewhere they are fetched.
+ifneq ($(wildcard ../shared/data/open_bandit),)
+export MLOPS_DATA_DIR ?= $(abspath ../shared/data)
+endif
+
+.PHONY: help setup demo test check gen bench lock recording clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(READY) ## make .venv with the locked dependencies; as root on Debian also system packages
+
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c tools/setup.sh
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh
+	@touch $(READY)
+
+demo: $(READY) ## from nothing to a guarded decision, with a drill, in one command
+	@$(BIN)/mlops demo
+
+test: $(READY) ## all tests, against real processes
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+check: $(READY) ## format, lint, types, floors and dependencies
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry mlops
+
+gen: $(READY) ## write generated files again: golden files, rules, the recording
+	$(BIN)/ruff format .
+	$(BIN)/pytest -q -n 0 -p no:randomly --regenerate tests/unit tests/house
+	$(BIN)/python tools/record_demo.py
+
+bench: $(READY) ## measure; results go to benchmarks/results
+	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+
+lock: $(READY) ## resolve the dependencies again
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url -q -o requirements/dev.txt --upgrade
+	echo 'uv' | $(BIN)/uv pip compile - --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url -q -o requirements/uv.txt --upgrade
+
+clean: ## remove what was built
+	rm -rf $(VENV) .mlops build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,70 @@
+"""Arguments: a command line taken apart into our own flags, words and Hydra's part."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from mlops.base.errors import ConfigError
+
+Format = Literal["text", "json"]
+
+_FORMATS = ("text", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a command was called with.
+
+    Attributes:
+        words: Leading words without `=`, such as `fetch open_bandit`.
+        hydra: Overrides and Hydra's own flags, in order.
+        flags: Our own switches that were given, such as `--dry-run`.
+        format: How results are printed.
+    """
+
+    words: tuple[str, ...]
+    hydra: tuple[str, ...]
+    flags: frozenset[str]
+    format: Format
+
+
+def parse(arguments: Sequence[str], *, flags: Sequence[str] = (), words: int = 0) -> Arguments:
+    """Take a command's arguments apart.
+
+    Args:
+        arguments: Everything behind the command.
+        flags: Our own switches that it takes.
+        words: How many leading words it takes at most.
+
+    Raises:
+        ConfigError: `--format` has no known value.
+
+    >>> parse(["fetch", "--format=json", "seed=1"], words=1).hydra
+    ('seed=1',)
+    """
+    taken: list[str] = []
+    hydra: list[str] = []
+    given: set[str] = set()
+    format_name = "text"
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if argument == "--format":
+            format_name = rest.pop(0) if rest else ""
+        elif argument.startswith("--format="):
+            format_name = argument.partition("=")[2]
+        elif argument in flags:
+            given.add(argument)
+        elif len(taken) < words and not hydra and _is_word(argument):
+            taken.append(argument)
+        else:
+            hydra.append(argument)
+    if format_name not in _FORMATS:
+        raise ConfigError(
+            f"--format {format_name!r} is no format", hint=f"one of: {', '.join(_FORMATS)}"
+        )
+    return Arguments(tuple(taken), tuple(hydra), frozenset(given), cast("Format", format_name))
+
+
+def _is_word(argument: str) -> bool:
+    return not argument.startswith(("-", "+", "~")) and "=" not in argument

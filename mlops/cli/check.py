@@ -1,0 +1,45 @@
+"""`mlops check`: what is wrong in a configuration, before anything runs."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+
+from mlops.base.verdict import Status, Verdict
+from mlops.cli.arguments import parse
+from mlops.cli.console import Console, verdict_table
+from mlops.config.check import check
+from mlops.config.compose import Composed, run_application
+from mlops.training.run import verdict_json
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command; `--schema` prints the JSON Schema of the configuration."""
+    given = parse(arguments, flags=("--schema",))
+    if "--schema" in given.flags:
+        return _schema()
+    console = Console(given.format)
+    verdicts: list[Verdict] = []
+
+    def job(composed: Composed) -> None:
+        verdict = check(composed, Path.cwd())
+        verdicts.append(verdict)
+
+        def show(out: RichConsole) -> None:
+            out.print(verdict_table(f"check of {composed.settings.name}", (verdict,)))
+
+        console.result(verdict_json(verdict), show)
+
+    summary = "find what is wrong in a configuration, before anything runs"
+    run_application("check", given.hydra, job, folder=Path.cwd(), summary=summary)
+    return 2 if any(verdict.status is Status.FAIL for verdict in verdicts) else 0
+
+
+def _schema() -> int:
+    import json
+
+    from mlops.config.settings import Settings
+
+    sys.stdout.write(json.dumps(Settings.model_json_schema(), indent=2) + "\n")
+    return 0

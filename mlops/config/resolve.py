@@ -1,0 +1,127 @@
+"""A resolution: settings whose classes are loaded, ready for the rooms below."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from mlops.base.digest import Json
+from mlops.base.errors import ConfigError, MlopsError, Place
+from mlops.base.section import Target
+from mlops.base.target import load_class
+from mlops.config.compose import Composed
+from mlops.config.settings import Settings, allowed_packages
+from mlops.contracts.domain import Domain
+from mlops.contracts.schema import DataFrameModel, Schema, read_domain
+from mlops.data.sources import source
+from mlops.training.plan import Folders, Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """A service's contracts, loaded and read.
+
+    Attributes:
+        schema: pandera model of the training frame.
+        training: Its domain.
+        request: Domain of a request.
+        output: Domain of an answered candidate; its column `score` bounds what a model may say.
+    """
+
+    schema: Schema
+    training: Domain
+    request: Domain
+    output: Domain
+
+
+def folders(settings: Settings, folder: Path) -> Folders:
+    """Return where a service's files are kept.
+
+    Args:
+        settings: Name the store's root.
+        folder: Where the command runs.
+    """
+    return Folders(folder / settings.store.root)
+
+
+def contracts(composed: Composed) -> Contracts:
+    """Load a service's contracts.
+
+    Raises:
+        ConfigError: A class cannot be loaded, is no pandera model, or they contradict each other.
+    """
+    spec = composed.settings.contracts
+    schema = _load(composed, "training", spec.training)
+    training = _domain(composed, "training", schema)
+    request = _domain(composed, "request", _load(composed, "request", spec.request))
+    output = _domain(composed, "output", _load(composed, "output", spec.output))
+    try:
+        output.column("score")
+    except MlopsError as error:
+        raise placed(error, composed.origins.place(("contracts", "output", "_target_"))) from error
+    for column in request.request:
+        if column not in training.columns:
+            raise ConfigError(
+                f"contracts.training: column {column.name!r} of the request is missing there, or"
+                " declared in another way",
+                hint="let the training contract inherit from the request's",
+                place=composed.origins.place(("contracts", "training")),
+            )
+    return Contracts(schema, training, request, output)
+
+
+def plan(composed: Composed, loaded: Contracts, folder: Path) -> Plan:
+    """Return the training run that settings describe.
+
+    Args:
+        composed: The configuration.
+        loaded: The contracts.
+        folder: Where the command runs.
+    """
+    settings = composed.settings
+    places = folders(settings, folder)
+    return Plan(
+        service=settings.name,
+        seed=settings.seed,
+        packages=allowed_packages(settings),
+        source=source(
+            settings.data.source,
+            columns=loaded.training.columns,
+            folder=places.root / "data",
+        ),
+        schema=loaded.schema,
+        domain=loaded.training,
+        request=loaded.request,
+        max_bad_share=settings.contracts.max_bad_share,
+        split=settings.data.split,
+        model=settings.model,
+        training=settings.training,
+        quality=settings.quality,
+        folders=places,
+        config=cast("Json", settings.model_dump(mode="json")),
+    )
+
+
+def placed(error: MlopsError, place: Place | None) -> ConfigError:
+    """Return an error of a lower room with the place that its cause was configured at."""
+    return ConfigError(error.message, hint=error.hint, place=error.place or place)
+
+
+def _load(composed: Composed, role: str, target: Target) -> Schema:
+    place = composed.origins.place(("contracts", role, "_target_"))
+    if target.arguments:
+        raise ConfigError(
+            f"contracts.{role} takes no arguments, found {', '.join(target.arguments)}",
+            hint="a contract is a class; declare its checks in Python",
+            place=place,
+        )
+    try:
+        return load_class(target.path, DataFrameModel, packages=allowed_packages(composed.settings))
+    except ConfigError as error:
+        raise placed(error, place) from error
+
+
+def _domain(composed: Composed, role: str, schema: Schema) -> Domain:
+    try:
+        return read_domain(schema)
+    except MlopsError as error:
+        raise placed(error, composed.origins.place(("contracts", role, "_target_"))) from error
