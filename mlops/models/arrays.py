@@ -7,7 +7,6 @@ compression, no array longer than its member, so that no file can run code or ea
 import io
 import zipfile
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.lib.format as npy
@@ -18,7 +17,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip member can have
 _VERSION = (1, 0)
 
 
-def dump_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+def dump_arrays(arrays: Mapping[str, npt.NDArray[np.generic]]) -> bytes:
     """Return the bytes of an array file.
 
     Args:
@@ -42,7 +41,7 @@ def dump_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return buffer.getvalue()
 
 
-def load_arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
+def load_arrays(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
     """Return the arrays of an array file.
 
     Raises:
@@ -63,7 +62,7 @@ def _name(info: zipfile.ZipInfo) -> str:
     return info.filename.removesuffix(".npy")
 
 
-def _load(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
+def _load(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[np.generic]:
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
         message = f"member {info.filename!r} is compressed"
         raise ValueError(message)
@@ -76,5 +75,5 @@ def _load(file: zipfile.ZipFile, info: zipfile.ZipInfo) -> npt.NDArray[Any]:
     if dtype not in _DTYPES or len(shape) != 1 or shape[0] * dtype.itemsize != len(body):
         message = f"member {info.filename!r} is not a plain array of its size"
         raise ValueError(message)
-    array: npt.NDArray[Any] = np.frombuffer(body, dtype)
+    array: npt.NDArray[np.generic] = np.frombuffer(body, dtype)
     return array

@@ -18,14 +18,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
+import numpy as np
 import numpy.typing as npt
 
 from mlops.base.digest import Digest, Json, canonical_json
 from mlops.base.errors import BundleError, MlopsError
 from mlops.base.store import publish_folder, write_file
-from mlops.contracts.domain import Domain
+from mlops.contracts.domain import Domain, Floats
 from mlops.models.arrays import dump_arrays, load_arrays
 from mlops.models.certificate import Certificate
 from mlops.models.heuristics import FittedHeuristic, Heuristic, State
@@ -131,7 +132,7 @@ def write(parts: Parts, root: Path) -> BundleRef:
 
 def _contents(parts: Parts) -> dict[str, bytes]:
     heuristics: list[Json] = []
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
     for name, fitted in parts.heuristics.items():
         state = fitted.heuristic.state()
         heuristics.append(
@@ -199,13 +200,16 @@ def _json(content: bytes) -> Json:
 
 
 def _heuristics(
-    content: bytes, arrays: Mapping[str, npt.NDArray[Any]], packages: Sequence[str]
+    content: bytes, arrays: Mapping[str, npt.NDArray[np.generic]], packages: Sequence[str]
 ) -> dict[str, FittedHeuristic]:
+    if any(array.dtype != np.float64 for array in arrays.values()):
+        message = "a heuristic's array is not of float64"
+        raise ValueError(message)
     found: dict[str, FittedHeuristic] = {}
     for entry in json.loads(content):
         name = str(entry["name"])
         own = {
-            key.removeprefix(f"{name}."): array
+            key.removeprefix(f"{name}."): cast("Floats", array)
             for key, array in arrays.items()
             if key.startswith(f"{name}.")
         }

@@ -93,6 +93,11 @@ def _build(target: Target, *, seed: int, packages: Sequence[str]) -> Any:
         name: _value(value, seed=seed, packages=packages)
         for name, value in target.arguments.items()
     }
+    # YAML has no tuples, and scikit-learn insists on one for a `feature_range`.
+    declared = getattr(found, "_parameter_constraints", {})
+    for name, value in arguments.items():
+        if isinstance(value, list) and tuple in declared.get(name, ()):
+            arguments[name] = tuple(value)
     if "random_state" in known:
         arguments.setdefault("random_state", seed)
     try:

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Self, cast
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import ValidationError
 
 from mlops.base.digest import Json
@@ -161,7 +162,7 @@ class Program:
         return self.trees.to_arrays()
 
     @classmethod
-    def from_parts(cls, text: bytes | str, arrays: Mapping[str, Array]) -> Self:
+    def from_parts(cls, text: bytes | str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
         """Read a program back, trusting nothing.
 
         Args:

@@ -60,7 +60,7 @@ class Trees:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, Array]) -> Self:
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Self:
         """Return a table from its arrays; `check` has still to be called.
 
         Raises:

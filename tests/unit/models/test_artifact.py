@@ -1,0 +1,289 @@
+"""A bundle comes back as it was written, or not at all."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mlops.base.digest import canonical_json
+from mlops.base.errors import BundleError
+from mlops.models.arrays import dump_arrays, load_arrays
+from mlops.models.artifact import FILES, BundleRef, Parts, load, point, resolve, write
+from mlops.models.heuristics import History, fit_heuristic
+from mlops.models.manifest import MANIFEST, Manifest
+from mlops.models.spec import FeeWeightedPopularitySpec, StaticSpec
+from mlops.verify.bounds import certify
+from tests.components.toys import program, rows_of, toy
+
+
+def parts(service: str = "search_ranking", **quality: Any) -> Parts:
+    it = toy(service)
+    model = program(service, "hist_gradient_boosting")
+    rows = len(it.table["job_id"])
+    past = History(
+        {**it.table, "applied": it.outcomes["apply"]}, np.linspace(0, 1e6, rows), as_of_s=1e6
+    )
+    by_fee = FeeWeightedPopularitySpec(key="job_occupation", outcome="applied", value="success_fee")
+    return Parts(
+        service=service,
+        model="hist_gradient_boosting",
+        domain=it.domain,
+        program=model,
+        heuristics={
+            "popular": fit_heuristic(by_fee, past),
+            "static": fit_heuristic(StaticSpec(), past),
+        },
+        certificate=certify(model, it.domain),
+        quality={"auc": 0.75, "rows": 3000, **quality},
+    )
+
+
+@pytest.fixture(scope="module")
+def ref(tmp_path_factory: pytest.TempPathFactory) -> BundleRef:
+    return write(parts(), tmp_path_factory.mktemp("bundles"))
+
+
+def copy_of(ref: BundleRef, tmp_path: Path) -> Path:
+    return shutil.copytree(ref.path, tmp_path / "copy")
+
+
+def test_bundle_comes_back(ref: BundleRef) -> None:
+    bundle = load(ref.path)
+    wanted = parts()
+    table = rows_of("search_ranking", "hist_gradient_boosting", 200)
+    assert bundle.ref == ref
+    assert bundle.parts.domain == wanted.domain
+    assert bundle.parts.certificate == wanted.certificate
+    assert bundle.parts.quality == wanted.quality
+    assert list(bundle.parts.heuristics) == ["popular", "static"]
+    assert bundle.parts.program.score(table).tolist() == wanted.program.score(table).tolist()
+    mine = next(iter(wanted.heuristics.values())).heuristic
+    assert bundle.heuristic.score(table, 200).tolist() == mine.score(table, 200).tolist()
+
+
+def test_same_parts_give_the_same_bytes(ref: BundleRef, tmp_path: Path) -> None:
+    again = write(parts(), tmp_path)
+    assert again.digest == ref.digest
+    for name in (*FILES, MANIFEST):
+        assert (again.path / name).read_bytes() == (ref.path / name).read_bytes()
+    assert write(parts(), tmp_path) == again
+    assert write(parts(auc=0.76), tmp_path).digest != ref.digest
+
+
+def test_digest_is_the_folders_name_and_holds_in_another_place(
+    ref: BundleRef, tmp_path: Path
+) -> None:
+    assert ref.path.name == ref.digest.removeprefix("sha256:")
+    assert load(copy_of(ref, tmp_path)).ref.digest == ref.digest
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_no_bit_can_change_unnoticed(ref: BundleRef, tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "copy"
+    if not path.exists():
+        copy_of(ref, tmp_path)
+    file = path / data.draw(st.sampled_from([*FILES, MANIFEST]))
+    whole = file.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    changed = bytearray(whole)
+    changed[at] ^= 1 << data.draw(st.integers(0, 7))
+    file.write_bytes(changed)
+    try:
+        with pytest.raises(BundleError, match=str(file)) as caught:
+            load(path)
+        assert caught.value.hint
+    finally:
+        file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_file_that_is_missing_cut_or_a_link_is_refused(
+    ref: BundleRef, tmp_path: Path, name: str
+) -> None:
+    path = copy_of(ref, tmp_path)
+    whole = (path / name).read_bytes()
+    for content in (b"", whole[: len(whole) // 2], whole + b"\n"):
+        (path / name).write_bytes(content)
+        with pytest.raises(BundleError, match=name):
+            load(path)
+    (path / name).unlink()
+    with pytest.raises(BundleError, match=name):
+        load(path)
+    (path / name).symlink_to(ref.path / name)
+    with pytest.raises(BundleError, match=name):
+        load(path)
+
+
+def test_file_too_many_is_refused(ref: BundleRef, tmp_path: Path) -> None:
+    path = copy_of(ref, tmp_path)
+    (path / "model.pkl").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"model\.pkl does not belong"):
+        load(path)
+
+
+def test_folder_that_is_not_there_or_a_link_is_refused(ref: BundleRef, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no bundle at"):
+        load(tmp_path / "nothing")
+    (tmp_path / "link").symlink_to(ref.path)
+    with pytest.raises(BundleError, match="no bundle at"):
+        load(tmp_path / "link")
+
+
+def forge(ref: BundleRef, tmp_path: Path, **changed: bytes) -> Path:
+    """Return a bundle with other contents whose manifest is in order."""
+    path = copy_of(ref, tmp_path)
+    names = {name.replace(".", "_"): name for name in FILES}
+    for key, content in changed.items():
+        (path / names[key]).write_bytes(content)
+    files = {name: (path / name).read_bytes() for name in FILES}
+    stated = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+    manifest = Manifest.of(
+        service=stated.service, model=stated.model, heads=stated.heads, files=files
+    )
+    (path / MANIFEST).write_bytes(manifest.to_bytes())
+    return path
+
+
+def test_well_signed_nonsense_is_refused_by_the_file_that_holds_it(
+    ref: BundleRef, tmp_path: Path
+) -> None:
+    other = program("open_bandit", "hist_gradient_boosting")
+    arrays = dict(other.to_arrays())
+    arrays["left"] = np.zeros_like(arrays["left"])
+    deep = b"[" * 100_000
+    cases: list[tuple[dict[str, bytes], str]] = [
+        ({"program_json": b"{}"}, r"program\.json"),
+        ({"program_json": deep}, r"program\.json"),
+        ({"program_npz": dump_arrays(arrays)}, r"program\.json"),
+        ({"program_npz": b"PK"}, r"program\.npz"),
+        ({"heuristics_json": b"[]"}, r"heuristics\.json"),
+        ({"heuristics_json": b"[{}]"}, r"heuristics\.json"),
+        ({"heuristics_json": deep}, r"heuristics\.json"),
+        ({"quality_json": deep}, r"quality\.json"),
+        ({"certificate_json": b"null"}, r"certificate\.json"),
+        ({"domain_json": b"\xff"}, r"domain\.json"),
+        (
+            {
+                "program_json": canonical_json(other.to_json()),
+                "program_npz": dump_arrays(other.to_arrays()),
+            },
+            "contract lacks",
+        ),
+    ]
+    for number, (changed, words) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(BundleError, match=words):
+            load(forge(ref, folder, **changed))
+
+
+def test_custom_heuristic_of_a_package_that_is_not_allowed_is_refused(
+    ref: BundleRef, tmp_path: Path
+) -> None:
+    entry = {"name": "x", "kind": "custom", "path": "os.system", "facts": {}}
+    path = forge(ref, tmp_path, heuristics_json=json.dumps([entry]).encode())
+    with pytest.raises(BundleError, match="outside the allowed"):
+        load(path)
+
+
+def test_other_version_is_refused(ref: BundleRef, tmp_path: Path) -> None:
+    path = copy_of(ref, tmp_path)
+    text = (path / MANIFEST).read_text().replace('"version":1', '"version":2')
+    (path / MANIFEST).write_text(text)
+    with pytest.raises(BundleError, match="version"):
+        load(path)
+
+
+def test_reference_finds_a_bundle(tmp_path: Path) -> None:
+    root = tmp_path / "bundles"
+    first, second = write(parts(), root), write(parts(auc=0.9), root)
+    service = "search_ranking"
+    with pytest.raises(BundleError, match="'latest'"):
+        resolve("latest", root, service)
+    point(first, root, service)
+    point(second, root, service, name="previous")
+    assert resolve("latest", root, service) == first.path
+    assert resolve("previous", root, service) == second.path
+    point(second, root, service)
+    assert resolve("latest", root, service) == second.path
+    assert resolve(first.digest, root, service) == first.path
+    assert resolve(first.path.name[:8], root, service) == first.path
+    assert resolve(str(first.path), root, "other") == first.path
+
+
+@pytest.mark.parametrize(
+    "reference", ["", ".", "..", "abc", "abcdef", "lates", "./nowhere", "sha256:"]
+)
+def test_reference_to_nothing_is_refused(tmp_path: Path, reference: str) -> None:
+    (tmp_path / "search_ranking").mkdir()
+    with pytest.raises(BundleError, match="no bundle"):
+        resolve(reference, tmp_path, "search_ranking")
+
+
+def test_ambiguous_digits_and_broken_pointers_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    for tail in "ab":
+        (folder / f"{'0' * 63}{tail}").mkdir(parents=True)
+    with pytest.raises(BundleError, match="2 bundles"):
+        resolve("000000", tmp_path, "s")
+    (folder / "latest").write_text("../../etc")
+    with pytest.raises(BundleError, match="names no digest"):
+        resolve("latest", tmp_path, "s")
+
+
+arrays_of = st.dictionaries(
+    st.sampled_from(["a", "b.c", "d"]),
+    st.sampled_from([np.float64, np.int32, np.uint64, np.uint8]).flatmap(
+        lambda dtype: st.lists(st.integers(0, 200), max_size=5).map(
+            lambda values: np.array(values, dtype=dtype)
+        )
+    ),
+)
+
+
+@given(arrays=arrays_of)
+def test_array_file_comes_back_and_numpy_reads_it(
+    arrays: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = dump_arrays(arrays)
+    assert content == dump_arrays(dict(reversed(arrays.items())))
+    found = load_arrays(content)
+    assert set(found) == set(arrays)
+    file = tmp_path_factory.mktemp("npz") / "a.npz"
+    file.write_bytes(content)
+    with np.load(file, allow_pickle=False) as numpys:
+        for name, array in arrays.items():
+            assert found[name].dtype == array.dtype
+            assert np.array_equal(found[name], array)
+            assert np.array_equal(numpys[name], array)
+
+
+def test_array_file_with_objects_compression_or_a_false_length_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="plain"):
+        dump_arrays({"x": np.array([None])})
+    file = tmp_path / "x.npz"
+    np.savez(file, x=np.array([{}], dtype=object))
+    with pytest.raises(ValueError, match="plain"):
+        load_arrays(file.read_bytes())
+    np.savez_compressed(file, x=np.zeros(1000))
+    with pytest.raises(ValueError, match="compressed"):
+        load_arrays(file.read_bytes())
+    whole = dump_arrays({"x": np.zeros(4)})
+    for forged in (whole.replace(b"(4,)", b"(9,)"), whole[:-10], b"", b"PK\x03\x04"):
+        with pytest.raises(ValueError, match=r"file|plain"):
+            load_arrays(forged)
+
+
+def test_bundle_without_a_heuristic_is_not_written(tmp_path: Path) -> None:
+    whole = parts()
+    bare = Parts(whole.service, whole.model, whole.domain, whole.program, {}, whole.certificate, {})
+    with pytest.raises(ValueError, match="heuristic"):
+        write(bare, tmp_path)

@@ -1,0 +1,158 @@
+"""A program reads tables, survives writing and reading, and refuses what cannot be run."""
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from mlops.base.errors import ContractError
+from mlops.models.program import Program
+from tests.components.toys import MODELS, SERVICES, program, rows_of
+
+
+def test_encoding_tells_known_unknown_and_missing_apart() -> None:
+    whole = program("open_bandit", "hist_gradient_boosting")
+    table = dict(rows_of("open_bandit", "hist_gradient_boosting", 3))
+    known = whole.known["user_feature_0"]
+    table["user_feature_0"] = np.array([known[2], "0" * 31 + "x", None], dtype=object)
+    at = [column.name for column in whole.outline.inputs].index("user_feature_0")
+    assert np.array_equal(whole.encode(table)[:, at], [2.0, -1.0, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_score_needs_every_column_it_names(service: str) -> None:
+    whole = program(service, "logistic")
+    table = rows_of(service, "logistic", 5)
+    whole.score({name: table[name] for name in whole.columns})
+    for left_out in whole.columns:
+        fewer = {name: table[name] for name in whole.columns if name != left_out}
+        with pytest.raises(ContractError, match=left_out):
+            whole.score(fewer)
+
+
+def test_columns_of_different_length_are_refused() -> None:
+    whole = program("open_bandit", "logistic")
+    table = dict(rows_of("open_bandit", "logistic", 5))
+    table["affinity"] = table["affinity"][:4]
+    with pytest.raises(ContractError, match="length"):
+        whole.score(table)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("service", SERVICES)
+def test_page_of_no_candidates_has_no_scores(service: str, model: str) -> None:
+    table = {name: values[:0] for name, values in rows_of(service, model, 1).items()}
+    assert program(service, model).score(table).shape == (0,)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_row_alone_scores_as_it_does_in_a_page(model: str) -> None:
+    whole = program("search_ranking", model)
+    table = rows_of("search_ranking", model, 200)
+    page = whole.score(table)
+    for i in (0, 7, 199):
+        alone = whole.score({name: values[i : i + 1] for name, values in table.items()})
+        assert alone[0] == page[i]
+
+
+def test_expected_value_is_the_product_of_heads_and_fee() -> None:
+    whole = program("search_ranking", "hist_gradient_boosting")
+    table = rows_of("search_ranking", "hist_gradient_boosting", 50)
+    heads = whole.heads(whole.encode(table))
+    wanted = heads["apply"] * heads["hire"] * table["success_fee"]
+    assert whole.score(table).tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_written_and_read_scores_the_same(service: str, model: str) -> None:
+    whole = program(service, model)
+    table = rows_of(service, model, 300)
+    read = Program.from_parts(json.dumps(whole.to_json()), whole.to_arrays())
+    assert read.score(table).tolist() == whole.score(table).tolist()
+    assert read.to_json() == whole.to_json()
+
+
+def _set(node: Any, path: str, value: object) -> None:
+    *parents, last = path.split("/")
+    for key in parents:
+        node = node[int(key) if key.isdigit() else key]
+    node[int(last) if last.isdigit() else last] = value
+
+
+BROKEN: dict[str, tuple[str, str, object]] = {
+    "another version": ("logistic", "version", 2),
+    "an unknown key": ("logistic", "pickle", "gASVKAAAAAAAAACM"),
+    "no inputs": ("logistic", "inputs", []),
+    "no heads": ("logistic", "heads", []),
+    "an input of no kind": ("logistic", "inputs/0/kind", "object"),
+    "a text too few": ("logistic", "inputs/0/known", ["only"]),
+    "a term of a column that is not there": (
+        "logistic", "heads/0/members/0/raw/numbers/0/column", 99),
+    "a term of a negative column": ("logistic", "heads/0/members/0/raw/numbers/0/column", -1),
+    "a number term of a category": ("logistic", "heads/0/members/0/raw/numbers/0/column", 0),
+    "a category term of a number": (
+        "logistic", "heads/0/members/0/raw/categories/0/column", 5),
+    "a step that turns the order round": (
+        "logistic", "heads/0/members/0/raw/numbers/0/steps/2/value", -1.0),
+    "a weight that is a text": ("logistic", "heads/0/members/0/raw/numbers/0/weight", "1.0"),
+    "trees before the first": ("hist_gradient_boosting", "heads/0/members/0/raw/first", -1),
+    "trees behind the last": ("hist_gradient_boosting", "heads/0/members/0/raw/last", 10**6),
+    "trees that end before they begin": (
+        "hist_gradient_boosting", "heads/0/members/0/raw/last", -5),
+    "a calibrator of falling points": (
+        "calibrated_logistic", "heads/0/members/0/link/x", [1.0, 0.0]),
+    "a calibrator without points": ("calibrated_logistic", "heads/0/members/0/link/x", []),
+    "a score of a head that is not there": ("logistic", "score/head", "buy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", BROKEN)
+def test_outline_that_cannot_run_is_refused(sentence: str) -> None:
+    model, path, value = BROKEN[sentence]
+    whole = program("open_bandit", model)
+    outline: Any = copy.deepcopy(whole.to_json())
+    _set(outline, path, value)
+    with pytest.raises(ValueError):  # noqa: PT011 - the sentence says which
+        Program.from_parts(json.dumps(outline), whole.to_arrays())
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_number_that_is_none_is_refused(number: str) -> None:
+    whole = program("open_bandit", "logistic")
+    outline: Any = copy.deepcopy(whole.to_json())
+    outline["heads"][0]["members"][0]["raw"]["intercept"] = 12345.5
+    text = json.dumps(outline).replace("12345.5", number)
+    with pytest.raises(ValueError, match="intercept"):
+        Program.from_parts(text, whole.to_arrays())
+
+
+def test_array_of_another_dtype_name_or_shape_is_refused() -> None:
+    whole = program("open_bandit", "hist_gradient_boosting")
+    text, arrays = json.dumps(whole.to_json()), whole.to_arrays()
+    cases: tuple[Mapping[str, npt.NDArray[np.generic]], ...] = (
+        {**arrays, "left": arrays["left"].astype(np.int64)},
+        {**arrays, "left": arrays["left"].reshape(-1, 1)},
+        {name: array for name, array in arrays.items() if name != "left"},
+        {**arrays, "more": arrays["left"]},
+    )
+    for changed in cases:
+        with pytest.raises(ValueError, match="array"):
+            Program.from_parts(text, changed)
+
+
+def test_what_serving_loads_is_light() -> None:
+    code = (
+        "import sys, mlops.models.artifact, mlops.models.program, mlops.models.kernels, "
+        "mlops.models.heuristics, mlops.models.certificate, mlops.models.spec\n"
+        "heavy = {'pandas', 'pandera', 'sklearn', 'scipy', 'hydra', 'omegaconf', 'rich'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,175 @@
+"""Certified bounds hold for everything the contract allows, and say where they cannot."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlops.base.verdict import Status
+from mlops.contracts.domain import Column, ColumnKind, Domain, Floats
+from mlops.contracts.roles import Scope
+from mlops.models.certificate import Certificate, Range
+from mlops.models.flat import Outline
+from mlops.models.lowering_trees import Table
+from mlops.models.program import Program
+from mlops.models.trees import Trees
+from mlops.verify.bounds import certify
+from mlops.verify.reach import leaf_range, whole_box
+from tests.components.toys import MODELS, SERVICES, program, rows_of, toy
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("model", MODELS)
+def test_sampled_outputs_lie_inside(service: str, model: str) -> None:
+    whole, domain = program(service, model), toy(service).domain
+    found = certify(whole, domain)
+    assert found.verdict().status is Status.PASS
+    assert found.finite
+    table = rows_of(service, model, 15_000, seed=1)
+    matrix = whole.encode(table)
+    for head, outputs in zip(whole.outline.heads, whole.heads(matrix).values(), strict=True):
+        proved = found.heads[head.name]
+        _inside(proved.output, outputs)
+        for range_, raw in zip(proved.raw, whole.raw(matrix, head), strict=True):
+            _inside(range_, raw)
+        assert (proved.output.low or 0.0) >= 0.0
+        assert (proved.output.high or 2.0) <= 1.0
+    _inside(found.score, whole.score(table))
+
+
+def _inside(proved: Range, values: Floats) -> None:
+    assert proved.low is not None
+    assert proved.high is not None
+    assert proved.low <= values.min()
+    assert values.max() <= proved.high
+    assert proved.holds(float(values[0]))
+
+
+def number(name: str, **limits: object) -> Column:
+    return Column.model_validate(
+        {"name": name, "kind": ColumnKind.NUMBER, "scope": Scope.CANDIDATE, "feature": True}
+        | limits
+    )
+
+
+JOB = Column(
+    name="job",
+    kind=ColumnKind.CATEGORY,
+    scope=Scope.CANDIDATE,
+    feature=True,
+    identifier=True,
+)
+
+
+def linear(domain_columns: tuple[Column, ...], weights: dict[str, float]) -> Program:
+    names = [column.name for column in domain_columns if not column.is_category]
+    return Program(
+        Outline.model_validate(
+            {
+                "inputs": [{"kind": "number", "name": name} for name in names],
+                "heads": [
+                    {
+                        "name": "h",
+                        "members": [
+                            {
+                                "raw": {
+                                    "kind": "linear",
+                                    "intercept": 1.0,
+                                    "numbers": [
+                                        {"column": i, "steps": [], "weight": weights[name]}
+                                        for i, name in enumerate(names)
+                                    ],
+                                    "categories": [],
+                                },
+                                "link": {"kind": "identity"},
+                            }
+                        ],
+                    }
+                ],
+                "score": {"kind": "head", "head": "h"},
+            },
+            strict=False,
+        ),
+        Trees.empty(),
+    )
+
+
+def test_linear_interval_is_exact_but_for_rounding() -> None:
+    columns = (JOB, number("a", minimum=-2.0, maximum=3.0), number("b", minimum=0.0, maximum=1.0))
+    found = certify(linear(columns, {"a": 2.0, "b": -1.0}), Domain(name="D", columns=columns)).score
+    assert found.low == pytest.approx(-4.0, abs=1e-13)
+    assert found.high == pytest.approx(7.0, abs=1e-13)
+
+
+@pytest.mark.parametrize("limits", [{}, {"minimum": 0.0}, {"maximum": 5.0}])
+def test_column_without_bounds_is_named(limits: dict[str, float]) -> None:
+    columns = (JOB, number("a", minimum=0.0, maximum=1.0), number("wide", **limits))
+    found = certify(linear(columns, {"a": 1.0, "wide": 0.5}), Domain(name="D", columns=columns))
+    verdict = found.verdict()
+    assert verdict.status is Status.UNKNOWN
+    assert not found.finite
+    assert "'wide'" in verdict.findings[0].message
+    assert "'a'" not in verdict.findings[0].message
+    assert None in (found.score.low, found.score.high)
+    assert Certificate.model_validate_json(found.model_dump_json()) == found
+
+
+def test_sum_that_is_too_large_for_a_float_is_not_proved() -> None:
+    columns = (JOB, number("a", minimum=0.0, maximum=1e200))
+    found = certify(linear(columns, {"a": 1e200}), Domain(name="D", columns=columns))
+    assert found.verdict().status is Status.UNKNOWN
+    assert not found.finite
+
+
+def test_leaves_out_of_the_domains_reach_do_not_count() -> None:
+    whole, domain = (
+        program("search_ranking", "hist_gradient_boosting"),
+        toy("search_ranking").domain,
+    )
+    table = Table()
+    table.begin_tree()
+    at = [column.name for column in whole.outline.inputs].index("text_relevance")
+    table.add_number(at, 0.5, children=(1, 2), flags=1)
+    table.add_number(at, 0.7, children=(3, 4), flags=0)  # left of 0.5: always left of 0.7
+    table.add_number(at, 1.0, children=(5, 6), flags=0)  # never above 1 nor missing
+    for value in (1.0, 100.0, 2.0, -100.0):
+        table.add_leaf(value)
+    assert leaf_range(table.finish(), 0, whole_box(whole, domain)) == (1.0, 2.0)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    cut=st.floats(-5, 5), flags=st.integers(0, 3), nullable=st.booleans(),
+    ends=st.tuples(st.floats(-4, 4), st.floats(-4, 4)).map(sorted),
+)  # fmt: skip
+def test_reach_is_what_samples_reach(
+    cut: float, flags: int, nullable: bool, ends: list[float]
+) -> None:
+    low, high = ends
+    columns = (JOB, number("a", minimum=low, maximum=high, nullable=nullable))
+    whole = linear(columns, {"a": 1.0})
+    table = Table()
+    table.begin_tree()
+    table.add_number(0, cut, children=(1, 2), flags=flags)
+    table.add_leaf(-1.0)
+    table.add_leaf(1.0)
+    values = [low, high, np.clip(cut, low, high), np.clip(np.nextafter(cut, 9), low, high)]
+    reached = {-1.0 if value <= cut else 1.0 for value in values}
+    if nullable:
+        reached.add(-1.0 if flags & 1 else 1.0)
+    box = whole_box(whole, Domain(name="D", columns=columns))
+    assert leaf_range(table.finish(), 0, box) == (min(reached), max(reached))
+
+
+def test_bounds_notice_a_leaf_that_grew() -> None:
+    whole, domain = program("open_bandit", "hist_gradient_boosting"), toy("open_bandit").domain
+    before = certify(whole, domain)
+    cut = whole.trees.cut.copy()
+    cut[np.flatnonzero(whole.trees.feature == -1)[0]] = 50.0
+    after = certify(Program(whole.outline, replace(whole.trees, cut=cut)), domain)
+    raw_before, raw_after = before.heads["click"].raw[0], after.heads["click"].raw[0]
+    assert raw_before.high is not None
+    assert raw_after.high is not None
+    assert raw_after.high > raw_before.high + 40
