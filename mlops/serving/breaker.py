@@ -53,14 +53,20 @@ class Breaker:
         """The present state; an open breaker turns half open at the next `allow`."""
         return self._state
 
+    @property
+    def resting(self) -> bool:
+        """Whether it is open and its pause is not over: the next call would be refused."""
+        rested_s = self._clock.monotonic() - self._opened_at
+        return self._state is State.OPEN and rested_s < self._spec.open_s
+
     def allow(self) -> Ticket | None:
         """Return a ticket if a call may go to the model now, else None.
 
         Whoever holds a ticket owes exactly one `record` with it.
         """
+        if self.resting:
+            return None
         if self._state is State.OPEN:
-            if self._clock.monotonic() - self._opened_at < self._spec.open_s:
-                return None
             self._change(State.HALF_OPEN)
         if self._state is State.HALF_OPEN:
             if self._probing:

@@ -81,7 +81,7 @@ class Chain:
     @property
     def model_can_answer(self) -> bool:
         """Whether the next request could be answered by the model."""
-        return self._model is not None and self._model.ready
+        return self._model is not None and self._model.ready and not self._breaker.resting
 
     async def decide(self, request: Request, *, arrived: float) -> Decision:
         """Answer a request, whatever the model does.

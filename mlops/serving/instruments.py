@@ -6,7 +6,14 @@ lost to `increase()`, and all children are looked up once.
 
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from mlops.base import telemetry
 from mlops.base.telemetry import Metric
@@ -14,6 +21,9 @@ from mlops.experiments.assignment import Arm
 from mlops.serving.breaker import State
 from mlops.serving.decision import Decision, Reason, Source
 from mlops.serving.guard import Breach
+
+# `_created` doubles the series and no rule here reads it.
+disable_created_metrics()
 
 RULES = (
     "json", "type", "missing", "unknown_field", "null", "minimum", "maximum", "category",
