@@ -28,8 +28,7 @@ typedef struct {
         } set;
     } at;
     int32_t feature; /* matrix column, or -1 for a leaf */
-    int32_t left;
-    int32_t right;
+    int32_t child[2]; /* right, left: indexed by the answer, since a branch here is a coin toss */
     uint32_t flags;
 } node_t;
 
@@ -49,7 +48,7 @@ static double leaf_of(const node_t *nodes, const uint64_t *words, int32_t root, 
         } else {
             goes_left = node->flags & UNKNOWN_LEFT;
         }
-        node = nodes + (goes_left ? node->left : node->right);
+        node = nodes + node->child[goes_left != 0];
     }
     return node->at.cut;
 }

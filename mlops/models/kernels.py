@@ -19,7 +19,7 @@ _CATEGORY = 4
 
 # Mirrors node_t in _walk.c; a category node holds two uint32, its words and size, in `cut`.
 _NODE = np.dtype(
-    [("cut", "<f8"), ("feature", "<i4"), ("left", "<i4"), ("right", "<i4"), ("flags", "<u4")]
+    [("cut", "<f8"), ("feature", "<i4"), ("right", "<i4"), ("left", "<i4"), ("flags", "<u4")]
 )
 
 # Numpy walks rows in blocks of so many row-tree pairs, which bounds its memory to some 50 MB.
