@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from mlops.contracts.schema import read_domain, validate
 from mlops.contracts.search_ranking import Training
 from mlops.data.jobboard import DAY_S, START_S, JobBoard
-from mlops.data.jobboard_behaviour import Wishes, calibrate, chance
+from mlops.data.jobboard_behaviour import Wishes, calibrate, chance, examination
 from mlops.data.snapshot import content_digest
 from mlops.data.spec import Drift, DriftColumn, JobBoardSource
 
@@ -77,6 +77,14 @@ def test_clicks_fall_with_position(log: pd.DataFrame) -> None:
     assert rate.loc[1:3].mean() > 2 * rate.loc[15:20].mean()
 
 
+def test_alike_jobs_are_clicked_less_further_down(log: pd.DataFrame) -> None:
+    # Among the best matches only, so that what is left is the position's own effect.
+    alike = log[(log["text_relevance"] > 0.75) & (log["job_occupation"] == log["query_occupation"])]
+    top, bottom = alike[alike["position"] <= 3], alike[alike["position"] >= 12]
+    assert top["clicked"].mean() > 2 * bottom["clicked"].mean()
+    np.testing.assert_allclose(examination(np.array([1.0, 4.0])), [1.0, 0.5])
+
+
 def test_position_is_partly_random(log: pd.DataFrame) -> None:
     correlation = log["position"].corr(log["text_relevance"], method="spearman")
     assert -0.9 < correlation < -0.1
@@ -94,6 +102,14 @@ def test_popularity_knows_the_past_only(log: pd.DataFrame) -> None:
     assert (counts[first_day] == 0).all().all()
     assert (counts[~first_day].sum() > 0).all()
     assert 0.5 < roc_auc_score(log["applied"], log["applications_7d"]) < 0.8
+
+
+def test_popularity_counts_the_whole_traffic_of_seven_days(log: pd.DataFrame) -> None:
+    day = np.floor((log["at_s"] - START_S) / DAY_S)
+    before = log[(day >= 8) & (day < 15)]["job_id"].value_counts()
+    shown = log[day == 15].drop_duplicates("job_id").set_index("job_id")["impressions_7d"]
+    sampled = before.reindex(shown.index, fill_value=0)
+    assert shown.sum() == pytest.approx(20 * sampled.sum(), rel=0.02)  # one search in 20 is logged
 
 
 @pytest.mark.parametrize(
