@@ -120,7 +120,6 @@ def _versus(rule: Versus, table: Mapping[_Key, Measurement]) -> Finding:
     model = _find(table, (rule.metric, rule.head, "model", ""))
     other = _find(table, (rule.metric, rule.head, rule.heuristic, ""))
     gap = table.get((rule.metric, rule.head, "model", rule.heuristic))
-    m = model if gap is None else gap
     check = f"{NAME}.{_dotted(rule.head)}{rule.metric}.versus.{rule.heuristic}"
     if model.higher_is_better is None:
         raise ConfigError(
@@ -131,20 +130,20 @@ def _versus(rule: Versus, table: Mapping[_Key, Measurement]) -> Finding:
     estimate = _gap(model, other, gap)
     events = min(model.events, other.events)
     if estimate is None or other.value is None or events < rule.min_events:
-        lacking = next((x for x in (model, other, m) if x.abstained), m)
+        lacking = next((x for x in (model, other, gap) if x is not None and x.abstained), model)
         text = _too_little(lacking, rule.min_events, least=rule.min_events)
         return Finding(check, Status.UNKNOWN, f"{text}; wanted no loss against {rule.heuristic}")
     loss = _tolerated(rule, other.value)
     status = _decide(_turned(estimate, sign), -loss, 0.0)
     text = (
-        f"{_shown(estimate, m, signed=True)} against {rule.heuristic},"
-        f" tolerated {figure(-loss * sign, unit=m.unit, signed=True)}"
+        f"{_shown(estimate, model, signed=True)} against {rule.heuristic},"
+        f" tolerated {figure(-loss * sign, unit=model.unit, signed=True)}"
     )
     if status is Status.UNKNOWN:
         half = (estimate.high - estimate.low) / 2
         needed = scaled_events(events, half_width=half, target=loss or abs(estimate.value))
-        text = f"{text}; the interval holds both that loss and no loss; {in_words(m, needed)}"
-    return Finding(check, status, text + _remark(status), estimate.value, -loss * sign, m.unit)
+        text = f"{text}; the interval holds both that loss and no loss; {in_words(model, needed)}"
+    return Finding(check, status, text + _remark(status), estimate.value, -loss * sign, model.unit)
 
 
 def _gap(model: Measurement, other: Measurement, gap: Measurement | None) -> Estimate | None:

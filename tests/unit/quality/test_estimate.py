@@ -66,6 +66,13 @@ def test_unpaired_difference_of_equal_normals_adds_variances() -> None:
     assert found.high - found.value == pytest.approx(math.sqrt(2))
 
 
+def test_unpaired_difference_crosses_the_ends_of_skewed_intervals() -> None:
+    # Newcombe 1998, table II, (a): 56/70 minus 48/80, by method 10: 0.0524 to 0.3339.
+    left, right = (estimate.wilson(*counts, level=0.95) for counts in ((56, 70), (48, 80)))
+    found = estimate.unpaired_difference(left, right)
+    assert (round(found.low, 4), round(found.high, 4)) == (0.0524, 0.3339)
+
+
 def test_percentile_interval_always_holds_the_value() -> None:
     found = estimate.percentile(5.0, np.array([1.0, 2.0, 3.0]), level=0.9)
     assert found.low <= found.value <= found.high

@@ -174,6 +174,20 @@ def test_few_events_abstain_and_say_how_few() -> None:
     assert "9 rows with a gain" in table["revenue_dcg_at_2", "boosting", ""].abstained
 
 
+def test_few_rows_without_an_event_abstain_too() -> None:
+    frame = _frame()
+    frame["click"] = (frame.index >= 9).astype(int)
+    auc = _evaluate(BINARY, frame=frame)["auc", "boosting", ""]
+    assert auc.abstained == "9 rows without an event of 6,000, fewer than 10"
+
+
+def test_ranking_values_leave_out_what_cannot_be_known_yet() -> None:
+    mature = {"click": np.arange(6000) < 3000}
+    table = _evaluate({**REVENUE, "head": "click"}, mature=mature)
+    assert table["revenue_dcg_at_2", "boosting", ""].rows == 500
+    assert _evaluate(REVENUE, mature=mature)["revenue_dcg_at_2", "boosting", ""].rows == 1000
+
+
 def test_no_rows_left_abstain() -> None:
     nowhere: dict[str, Json] = {"where": {"policy": "nobody"}}
     found = _evaluate(BINARY | nowhere, POLICY | nowhere, REVENUE | nowhere)

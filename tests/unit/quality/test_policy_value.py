@@ -60,6 +60,13 @@ def test_estimates_are_unbiased_and_their_intervals_hold_the_truth(
     assert 0.88 <= held / 200 <= 0.99
 
 
+@pytest.mark.parametrize("name", ["ips", "snips", "doubly_robust"])
+def test_influences_are_about_the_value(name: str) -> None:
+    replay, _ = _bandit(np.random.default_rng(1), 5000)
+    found = getattr(policy_value, name)(replay)
+    assert found.influence.mean() == pytest.approx(0, abs=1e-12)
+
+
 def test_a_good_reward_model_makes_the_doubly_robust_estimate_sharper() -> None:
     replay, _ = _bandit(np.random.default_rng(1), 5000)
     right = policy_value.doubly_robust(replay).standard_error()

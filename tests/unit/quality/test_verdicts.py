@@ -103,6 +103,11 @@ def test_versus_turns_a_metric_of_which_less_is_better() -> None:
     assert found.limit == 0.01
 
 
+def test_the_side_with_fewer_events_decides_whether_they_are_enough() -> None:
+    few = replace(HEURISTIC, events=30)
+    assert _judge_versus(AUC, few, _gap(0.05, 0.02), max_loss=0.0).status is Status.UNKNOWN
+
+
 def test_without_a_paired_difference_the_two_intervals_decide() -> None:
     low = replace(HEURISTIC, value=0.6, low=0.58, high=0.62)
     assert _judge_versus(AUC, low, max_loss=0.0).status is Status.PASS
