@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.status import Status as Spinner
@@ -33,8 +34,8 @@ class Console:
 
     def __init__(self, format: Format) -> None:  # noqa: A002 - the flag's name
         self.format = format
-        self._out = RichConsole(file=sys.stdout, highlight=False, width=_width(sys.stdout.isatty()))
-        self._err = RichConsole(file=sys.stderr, highlight=False, width=_width(sys.stderr.isatty()))
+        self._out = RichConsole(file=sys.stdout, highlight=False, width=width(sys.stdout.isatty()))
+        self._err = RichConsole(file=sys.stderr, highlight=False, width=width(sys.stderr.isatty()))
 
     def result(self, document: Json, show: Callable[[RichConsole], None]) -> None:
         """Print a command's result.
@@ -104,14 +105,15 @@ class Steps:
             self._console.print(escape(step))
 
 
-def _width(terminal: bool) -> int | None:
-    return None if terminal else 140  # a log has no width of its own; tables should not wrap
+def width(terminal: bool) -> int | None:
+    """Return how wide to print: the terminal's own width, or 120 where there is none."""
+    return None if terminal else 120
 
 
 def verdict_table(title: str, verdicts: tuple[Verdict, ...]) -> RichTable:
     """Return a table of verdicts' findings."""
-    table = RichTable(title=escape(title), title_justify="left", expand=False)
-    table.add_column("check", no_wrap=True)
+    table = RichTable(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("check", overflow="fold")
     table.add_column("verdict", no_wrap=True)
     table.add_column("what was seen", overflow="fold")
     for verdict in verdicts:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from mlops.quality.measure import Measurement, SubjectKind
 
+_HUNDRED = 100
 _THOUSAND = 1000
 
 
@@ -19,27 +21,31 @@ def show_measurements(out: RichConsole, measurements: Sequence[Measurement]) -> 
         measurements: Of one bundle.
     """
     own = [m for m in measurements if not m.reference]
-    subjects = list(dict.fromkeys((m.subject, m.kind) for m in own))
-    table = RichTable(title="held-out measurements", title_justify="left")
-    table.add_column("metric", no_wrap=True)
-    table.add_column("events", justify="right")
-    for name, kind in subjects:
-        mark = "model" if kind is SubjectKind.MODEL else kind.value
-        table.add_column(f"{escape(name)}\n[dim]{mark}[/]", justify="right")
+    kinds = {m.subject: m.kind for m in own}
+    table = RichTable(
+        title="held-out measurements", title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    table.add_column("metric", overflow="fold", min_width=14)
+    for name, kind in kinds.items():
+        mark = "" if kind is SubjectKind.MODEL else f"\n[dim]{kind.value}[/]"
+        table.add_column(
+            f"{escape(name)}{mark}", justify="right", overflow="fold", min_width=11, max_width=16
+        )
+    table.add_column("events", justify="right", no_wrap=True)
     for metric, head in dict.fromkeys((m.metric, m.head) for m in own):
-        row = [m for m in own if (m.metric, m.head) == (metric, head)]
-        cells = []
-        for name, _ in subjects:
-            found = next((m for m in row if m.subject == name), None)
-            cells.append("" if found is None else _cell(found))
-        events = max(m.events for m in row)
-        label = f"{metric} of {head}" if head else metric
-        unit = next((m.unit for m in row if m.unit), "")
-        table.add_row(escape(f"{label} [{unit}]" if unit else label), f"{events:,}", *cells)
+        row = {m.subject: m for m in own if (m.metric, m.head) == (metric, head)}
+        cells = [_cell(row[name]) if name in row else "" for name in kinds]
+        events = max(m.events for m in row.values())
+        unit = next((m.unit for m in row.values() if m.unit), "")
+        label = f"{metric} {head}".strip()
+        table.add_row(escape(f"{label} ({unit})" if unit else label), *cells, f"{events:,}")
     out.print(table)
-    reasons = dict.fromkeys((m.metric, m.abstained) for m in own if m.abstained)
-    for metric, reason in reasons:
-        out.print(f"[yellow]{escape(metric)} abstains[/]: {escape(reason)}")
+    reasons: dict[str, list[str]] = {}
+    for m in own:
+        if m.abstained:
+            reasons.setdefault(f"{m.subject}: {m.abstained}", []).append(m.metric)
+    for reason, metrics in reasons.items():
+        out.print(f"[yellow]{escape(', '.join(metrics))} abstain[/] for {escape(reason)}")
 
 
 def _cell(measurement: Measurement) -> str:
@@ -48,7 +54,12 @@ def _cell(measurement: Measurement) -> str:
     shown = figure(measurement.value)
     if measurement.low is None or measurement.high is None:
         return shown
-    return f"{shown}\n[dim]{figure(measurement.low)} .. {figure(measurement.high)}[/]"
+    return f"{shown}\n[dim]{_short(measurement.low)}..{_short(measurement.high)}[/]"
+
+
+def _short(value: float) -> str:
+    """Return an interval's end, in two digits: more would pretend to know it."""
+    return f"{value:,.0f}" if abs(value) >= _HUNDRED else f"{value:.2g}"
 
 
 def figure(value: float) -> str:

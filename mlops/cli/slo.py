@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table as RichTable
@@ -84,10 +85,11 @@ def _status(console: Console, files: Sequence[Path], spec: SloSpec) -> Verdict:
 
 def show_budgets(out: RichConsole, budgets: Sequence[Budget]) -> None:
     """Print one row an SLO: what is promised, what was kept, what is left."""
-    table = RichTable(title="error budgets", title_justify="left")
-    for name in ("SLO", "state", "objective", "kept", "budget left", "burn rate", "events"):
-        table.add_column(name, justify="left" if name in ("SLO", "state") else "right")
-    table.add_column("why", overflow="fold")
+    table = RichTable(title="error budgets", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("SLO", overflow="fold")
+    table.add_column("state")
+    for name in ("objective", "kept", "budget left", "burn rate", "events"):
+        table.add_column(name, justify="right")
     for budget in budgets:
         style = STYLES[budget.status]
         table.add_row(
@@ -98,9 +100,11 @@ def show_budgets(out: RichConsole, budgets: Sequence[Budget]) -> None:
             _percent(budget.remaining),
             "" if budget.burn_rate is None else f"{budget.burn_rate:.3g}",
             "" if budget.total is None else f"{budget.total:,.0f}",
-            escape(budget.reason),
         )
     out.print(table)
+    for budget in budgets:
+        if budget.reason:
+            out.print(f"{escape(budget.slo)}: {escape(budget.reason)}")
 
 
 def _percent(share: float | None) -> str:
