@@ -24,8 +24,7 @@ def apply_link(link: Link, raw: Floats, *, kernel: Kernel | None = None) -> Floa
         case "sigmoid":
             return expit(-(link.slope * raw + link.offset), kernel=kernel)
         case "isotonic":
-            inside = np.clip(raw, link.x[0], link.x[-1])
-            found = np.interp(inside, np.array(link.x), np.array(link.y))
+            found = np.interp(raw, np.array(link.x), np.array(link.y))
             # scikit-learn's rule for calibrators that leave the unit interval by rounding
             return np.where((found > 1.0) & (found <= 1.0 + 1e-5), 1.0, found)
         case _:

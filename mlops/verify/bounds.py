@@ -189,12 +189,9 @@ def _linked(link: Link, raw: Ends) -> Ends:
             scaled = _times(raw, Ends(-link.slope, -link.slope))
             return _rising(_logistic, _sum([scaled, Ends(-link.offset, -link.offset)]))
         case "isotonic":
-            # The points around each end: a line between two points stays between them.
-            last = len(link.x) - 1
-            low = max(0, int(np.searchsorted(link.x, raw.low, "right")) - 1)
-            high = min(last, int(np.searchsorted(link.x, raw.high, "left")))
-            ends = Ends(link.y[low], link.y[high])
-            wider = ends.wider(8 * _ROUND * max(1.0, ends.reach))
+            # The line rises, and interpolation errs by a few roundings of the largest output.
+            ends = Ends(*np.interp(raw, link.x, link.y).tolist())
+            wider = ends.wider(8 * _ROUND * max(abs(link.y[0]), abs(link.y[-1])))
             return wider.within(0.0, 1.0) if link.y[0] >= 0.0 and link.y[-1] <= 1.0 else wider
 
 

@@ -1,7 +1,9 @@
 """A bundle comes back as it was written, or not at all."""
 
+import io
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -280,6 +282,20 @@ def test_array_file_with_objects_compression_or_a_false_length_is_refused(tmp_pa
     for forged in (whole.replace(b"(4,)", b"(9,)"), whole[:-10], b"", b"PK\x03\x04"):
         with pytest.raises(ValueError, match=r"file|plain"):
             load_arrays(forged)
+
+
+@pytest.mark.parametrize("shape", ["(9,)", "(2,)", "(-4,)", "(2, 2)", "()"])
+def test_array_of_another_length_than_it_says_is_refused(shape: str) -> None:
+    member = io.BytesIO()
+    np.lib.format.write_array(member, np.zeros(4), (1, 0))
+    head, body = member.getvalue()[:-32], member.getvalue()[-32:]
+    forged = head.rstrip().replace(b"(4,)", shape.encode()).ljust(len(head) - 1) + b"\n"
+    assert load_arrays(dump_arrays({"x": np.zeros(4)}))["x"].shape == (4,)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("x.npy", forged + body)
+    with pytest.raises(ValueError, match=r"plain|shape"):
+        load_arrays(file.getvalue())
 
 
 def test_bundle_without_a_heuristic_is_not_written(tmp_path: Path) -> None:

@@ -161,6 +161,47 @@ def test_pipeline_is_equal(sentence: str) -> None:
     assert verdict.status is Status.PASS, verdict
 
 
+OPEN: dict[str, dict[str, Any]] = {
+    "trees on ordinal codes where unknown and missing have numbers of their own": {
+        "columns": columns([ORDINAL], []),
+        "estimator": TREES,
+    },
+    "trees on ordinal codes where unknown is a number and missing is missing": {
+        "columns": columns(
+            [{k: v for k, v in ORDINAL.items() if k != "encoded_missing_value"}], [SCALE]
+        ),
+        "estimator": TREES,
+    },
+    "trees on one-hot columns, missing values among them": {
+        "columns": columns([one_hot()], []),
+        "estimator": TREES,
+    },
+    "linear on ordinal codes": {
+        "columns": columns([ORDINAL, SCALE], [SCALE]),
+        "estimator": LOGISTIC,
+    },
+}
+
+
+@pytest.mark.parametrize("sentence", OPEN)
+@pytest.mark.parametrize("training_has_missing", [True, False])
+def test_unknown_and_missing_categories_are_told_apart(
+    sentence: str, training_has_missing: bool
+) -> None:
+    it = toy("open_bandit", rows=1500)
+    table = dict(it.table)
+    for column in it.domain.features:
+        if column.is_category and not training_has_missing:
+            texts = table[column.name]
+            table[column.name] = np.array([t or "f" * 32 for t in texts], dtype=object)
+    model = spec({"name": "toy", **OPEN[sentence]})
+    fit = SklearnPredictor(model, it.domain, seed=0).fit(table, it.outcomes["click"])
+    compiled = lower({"click": fit}, it.domain, it.score)
+    rng = np.random.default_rng(2)
+    verdict = prove(compiled, {"click": fit}, it.domain, rng=rng, rows=4000, real=it.table)
+    assert verdict.status is Status.PASS, verdict
+
+
 def broken(whole: Program, **changed: object) -> Program:
     arrays: dict[str, Any] = {**whole.to_arrays(), **changed}
     return Program(whole.outline, Trees.from_arrays(arrays))

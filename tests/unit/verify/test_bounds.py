@@ -1,5 +1,7 @@
 """Certified bounds hold for everything the contract allows, and say where they cannot."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -94,6 +96,110 @@ def linear(domain_columns: tuple[Column, ...], weights: dict[str, float]) -> Pro
         ),
         Trees.empty(),
     )
+
+
+def single(
+    raw: Mapping[str, object], link: Mapping[str, object], trees: Trees | None = None
+) -> Program:
+    """Return a program of one number `a`, one category `job` and one member."""
+    outline = {
+        "inputs": [
+            {"kind": "number", "name": "a"},
+            {"kind": "text", "name": "job", "known": ["x", "y"]},
+        ],
+        "heads": [{"name": "h", "members": [{"raw": raw, "link": link}]}],
+        "score": {"kind": "head", "head": "h"},
+    }
+    return Program(Outline.model_validate_json(json.dumps(outline)), trees or Trees.empty())
+
+
+def bounded(low: float, high: float, *, nullable: bool = False, job: Column = JOB) -> Domain:
+    return Domain(
+        name="D", columns=(job, number("a", minimum=low, maximum=high, nullable=nullable))
+    )
+
+
+@pytest.mark.parametrize(("nullable", "high"), [(False, 3.0), (True, 50.0)])
+def test_filled_value_outside_the_interval_counts_where_it_can_come(
+    nullable: bool, high: float
+) -> None:
+    steps = [{"kind": "fill", "value": 50.0}]
+    raw = {
+        "kind": "linear",
+        "intercept": 0.0,
+        "numbers": [{"column": 0, "steps": steps, "weight": 1.0}],
+        "categories": [],
+    }
+    found = certify(single(raw, {"kind": "identity"}), bounded(-2.0, 3.0, nullable=nullable))
+    assert found.score.high == pytest.approx(high, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changed", "ends"),
+    [
+        ({"categories": ("x", "y")}, (1.0, 2.0)),
+        ({"categories": ("x",)}, (1.0, 1.0)),
+        ({"categories": ("x", "y", "z")}, (1.0, 30.0)),
+        ({"categories": ("x", "y"), "nullable": True}, (-40.0, 2.0)),
+        ({"nullable": True}, (-40.0, 30.0)),
+    ],
+)
+def test_only_categories_that_the_contract_allows_count(
+    changed: dict[str, object], ends: tuple[float, float]
+) -> None:
+    raw = {
+        "kind": "linear",
+        "intercept": 0.0,
+        "numbers": [],
+        "categories": [{"column": 1, "weights": [1.0, 2.0, 30.0, -40.0]}],
+    }
+    domain = bounded(0.0, 1.0, job=JOB.model_copy(update=changed))
+    found = certify(single(raw, {"kind": "identity"}), domain).score
+    assert (found.low, found.high) == pytest.approx(ends, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ends"),
+    [
+        (1.25, 1.5, (0.15, 0.2)),
+        (0.5, 1.0, (0.05, 0.1)),
+        (2.0, 2.5, (0.3, 0.65)),
+        (-9.0, -8.0, (0.0, 0.0)),
+        (8.0, 9.0, (1.0, 1.0)),
+        (-9.0, 9.0, (0.0, 1.0)),
+    ],
+)
+def test_isotonic_output_lies_between_its_ends(
+    low: float, high: float, ends: tuple[float, float]
+) -> None:
+    link = {"kind": "isotonic", "x": [0.0, 1.0, 2.0, 3.0], "y": [0.0, 0.1, 0.3, 1.0]}
+    raw = {
+        "kind": "linear",
+        "intercept": 0.0,
+        "numbers": [{"column": 0, "steps": [], "weight": 1.0}],
+        "categories": [],
+    }
+    whole, domain = single(raw, link), bounded(low, high)
+    found = certify(whole, domain).score
+    values = whole.score(
+        {"a": np.linspace(low, high, 50), "job": np.array(["x"] * 50, dtype=object)}
+    )
+    _inside(found, values)
+    assert (found.low, found.high) == pytest.approx(ends, abs=1e-12)
+
+
+def test_rounding_of_a_long_sum_stays_inside() -> None:
+    table = Table()
+    for _ in range(1000):
+        table.begin_tree()
+        table.add_leaf(0.1)
+    raw = {"kind": "trees", "baseline": 0.0, "first": 0, "last": 1000}
+    whole = single(raw, {"kind": "identity"}, table.finish())
+    found = certify(whole, bounded(0.0, 1.0)).score
+    scored = whole.score({"a": np.zeros(1), "job": np.array(["x"], dtype=object)})
+    assert scored[0] != 100.0
+    _inside(found, scored)
+    assert found.high == pytest.approx(100.0, abs=1e-9)
 
 
 def test_linear_interval_is_exact_but_for_rounding() -> None:
