@@ -62,8 +62,9 @@ def status(
 ) -> tuple[Budget, ...]:
     """Read the budgets of objectives from the series that their rules record.
 
-    All figures are of one time, so they fit together. Events are summed from the recorded steps
-    rather than read from `slo:period_error_budget_remaining:ratio`, which is up to a step old.
+    All figures are asked for one time. Events are whole recorded steps, so they are up to one step
+    behind, they lack what happened before the rules were first evaluated, and a burst's two edges
+    are each exact to about a scrape: nothing over 28 days, much over the first minutes.
 
     Args:
         objectives: The SLOs; their rules must be loaded with the same `spec`.
