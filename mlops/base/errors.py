@@ -57,6 +57,8 @@ class ConfigError(MlopsError):
 
     Args:
         problems: One line each where several things are wrong at once; `message` heads them.
+        key: Names and list places of what is wrong, from the section that was read downwards;
+            `mlops.config` turns it into the file and line.
     """
 
     def __init__(
@@ -66,9 +68,11 @@ class ConfigError(MlopsError):
         hint: str = "",
         place: Place | None = None,
         problems: tuple[MlopsError, ...] = (),
+        key: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, hint=hint, place=place)
         self.problems = problems
+        self.key = key
 
 
 class ContractError(MlopsError):

@@ -40,8 +40,8 @@ class Target(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_node(cls, node: object) -> object:
-        if not isinstance(node, dict) or "path" in node:
-            return node
+        if not isinstance(node, dict) or ("path" in node and "_target_" not in node):
+            return node  # it is one already; with `_target_`, `path` is an argument
         if not isinstance(node.get("_target_"), str):
             message = "a node that names code needs `_target_: package.module.Class`"
             raise ValueError(message)

@@ -4,6 +4,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 COMMANDS = {
     "check": "find what is wrong in a configuration, before anything runs",
@@ -77,12 +78,15 @@ def _run(name: str, arguments: Sequence[str]) -> int:
     from mlops.base.errors import MlopsError, UnavailableError
     from mlops.cli.console import Console
 
+    _see_project(Path.cwd())
     try:
         command = importlib.import_module(f"mlops.cli.{name}")
         code: int = command.run(arguments)
     except MlopsError as error:
         Console("text").error(error)
         return 3 if isinstance(error, UnavailableError) else 2
+    except SystemExit as stop:  # Hydra's parser has said what it does not understand
+        return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         return 130
@@ -98,6 +102,16 @@ def _run(name: str, arguments: Sequence[str]) -> int:
         )
         return _INTERNAL
     return code
+
+
+def _see_project(folder: Path) -> None:
+    """Let `_target_` name the code of the project in a folder.
+
+    A console script does not look where it runs. The server and its model process need no such
+    help: they are started by `python -m`, which does, and keep the folder.
+    """
+    if (folder / "conf" / "config.yaml").is_file() and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """A check: what of a configuration can be found wrong before any data are read."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
 from mlops.base.errors import ConfigError, MlopsError
+from mlops.base.section import Target
+from mlops.base.target import load_class
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.config.compose import Composed
 from mlops.config.origin import Key
@@ -11,7 +14,9 @@ from mlops.config.resolve import Contracts, contracts, placed
 from mlops.config.settings import allowed_packages
 from mlops.contracts.domain import Domain
 from mlops.contracts.roles import Scope
+from mlops.data.spec import CsvSource
 from mlops.models.estimator import build_estimator
+from mlops.models.heuristics import Heuristic
 from mlops.models.spec import CustomSpec, ExpectedValueScore, StaticSpec
 from mlops.slo.check import validate
 
@@ -38,6 +43,7 @@ def check(composed: Composed, folder: Path) -> Verdict:
         Finding("check.contracts", Status.PASS, f"{loaded.request.name} has features {names}")
     )
     for name, step in (
+        ("check.data", lambda: _data(composed, folder)),
         ("check.training", lambda: _training(composed, loaded.training)),
         ("check.heuristics", lambda: _heuristics(composed, loaded)),
         ("check.model", lambda: _model(composed, loaded.request)),
@@ -57,7 +63,20 @@ def _attempt(name: str, step: Step) -> Finding:
 
 def _failed(name: str, error: MlopsError) -> Finding:
     text = f"{error.message}; {error.hint}" if error.hint else error.message
+    if error.place is not None and error.place.key not in text:
+        text = f"{error.place.key}: {text}"
     return Finding(name, Status.FAIL, text, place=error.place)
+
+
+def _data(composed: Composed, folder: Path) -> str:
+    source = composed.settings.data.source
+    if isinstance(source, CsvSource) and not (folder / source.path).is_file():
+        raise ConfigError(
+            f"data.source.path: there is no file {folder / source.path}",
+            hint="relative paths start where the command runs",
+            place=composed.origins.place(("data", "source", "path")),
+        )
+    return f"rows come from {source.kind}"
 
 
 def _training(composed: Composed, domain: Domain) -> str:
@@ -88,14 +107,32 @@ def _training(composed: Composed, domain: Domain) -> str:
 
 def _heuristics(composed: Composed, loaded: Contracts) -> str:
     for name, spec in composed.settings.training.heuristics.items():
+        key = ("training", "heuristics", name)
+        if isinstance(spec, CustomSpec):
+            _custom(composed, spec.heuristic, (*key, "heuristic"))
         if isinstance(spec, CustomSpec | StaticSpec):
             continue
-        key = ("training", "heuristics", name)
         _column(composed, loaded.request, spec.key, (*key, "key"))
         _column(composed, loaded.training, spec.outcome, (*key, "outcome"), scope=Scope.OUTCOME)
         if spec.kind == "fee_weighted_popularity":
             _column(composed, loaded.request, spec.value, (*key, "value"))
     return f"{', '.join(composed.settings.training.heuristics)} read what a request has"
+
+
+def _custom(composed: Composed, target: Target, key: Key) -> None:
+    """Check a heuristic of the user's own: its class, and that `fit` takes the arguments."""
+    packages = allowed_packages(composed.settings)
+    try:
+        found: type[Heuristic] = load_class(target.path, Heuristic, packages=packages)  # type: ignore[type-abstract] # any subclass may come back
+    except ConfigError as error:
+        raise placed(error, composed.origins.place((*key, "_target_"))) from error
+    try:
+        inspect.signature(found.fit).bind(None, **target.arguments)
+    except TypeError as error:
+        raise ConfigError(
+            f"{'.'.join(key)}: `{target.path}.fit` cannot be called so: {error}",
+            place=composed.origins.place(key),
+        ) from error
 
 
 def _model(composed: Composed, request: Domain) -> str:
@@ -104,23 +141,9 @@ def _model(composed: Composed, request: Domain) -> str:
         build_estimator(
             settings.model, request, seed=settings.seed, packages=allowed_packages(settings)
         )
-    except MlopsError as error:
-        raise placed(error, composed.origins.place(_model_key(error, composed))) from error
+    except ConfigError as error:
+        raise placed(error, composed.origins.place(("model", *error.key))) from error
     return f"{settings.model.name} can be built"
-
-
-def _model_key(error: MlopsError, composed: Composed) -> Key:
-    """Return the key of the class that a model error names, or of the model as a whole."""
-    model = composed.settings.model
-    classes: list[tuple[Key, str]] = [(("model", "estimator", "_target_"), model.estimator.path)]
-    for at, column in enumerate(model.columns):
-        for step, target in enumerate(column.steps):
-            below = ("model", "columns", str(at), "steps", str(step), "_target_")
-            classes.append((below, target.path))
-    for key, path in classes:
-        if path.rpartition(".")[2] in error.message:
-            return key
-    return ("model",)
 
 
 def _quality(composed: Composed, domain: Domain) -> str:

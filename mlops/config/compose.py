@@ -7,7 +7,6 @@ it composed is validated into `Settings`; it never builds objects.
 import contextlib
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -16,22 +15,36 @@ from typing import cast
 
 import hydra
 import yaml
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
-from mlops.config.explain import explain
+from mlops.config.explain import explain, require
 from mlops.config.origin import Loaded, Origins
 from mlops.config.settings import Settings
+from mlops.config.translate import of_composition, of_value
 
-PACKAGED = Path(__file__).resolve().parents[2] / "conf"
+_INSTALLED, _CHECKOUT = (Path(__file__).resolve().parents[at] for at in (1, 2))
+PACKAGED = (
+    _INSTALLED / "_conf" if (_INSTALLED / "_conf").is_dir() else _CHECKOUT / "conf"
+)  # setuptools puts conf/ inside the package when it builds a wheel
 _NAME = "config"
-_NOISE = ("Set the environment variable", "See https://", "full_key:", "object_type=")
+
+
+class _PackagedGroups(SearchPathPlugin):
+    """Puts our groups behind a project's own, and leaves `hydra.searchpath` to the project."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add the packaged folder as the last place that is looked at."""
+        search_path.append("mlops", f"file://{PACKAGED}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,8 @@ def run_application(
         ConfigError: The configuration cannot be composed or is not valid.
     """
     primary = _primary(folder)
+    roots = (primary, PACKAGED)
+    Plugins.instance().register(_PackagedGroups)
     standard = [
         "hydra.run.dir=.",
         "hydra.output_subdir=null",
@@ -82,26 +97,24 @@ def run_application(
         f"hydra.help.app_name='mlops {command}'",
         f"hydra.help.header='mlops {command}: {summary}'",
     ]
-    if primary != PACKAGED:
-        standard.append(f"hydra.searchpath=['file://{PACKAGED}']")
-
     failures: list[MlopsError] = []
 
     @hydra.main(version_base="1.3", config_path=str(primary), config_name=_NAME)
     def application(config: DictConfig) -> None:
         try:
-            with _told(arguments):
+            with _told(arguments, roots):
                 composed = _read(config)
             job(composed)
         except MlopsError as error:  # Hydra would print it in its own way
-            failures.append(error)
+            failures.append(_of_member(error))
 
     # Without it Hydra prints a traceback of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    with _arguments(f"mlops {command}", [*standard, *arguments]), _told(arguments):
+    ordered = _positionals_first([*standard, *arguments])
+    with _arguments(f"mlops {command}", ordered), _told(arguments, roots):
         application()
     if failures:
-        raise failures[0]
+        raise _joined(failures)
 
 
 def compose(arguments: Sequence[str], *, folder: Path) -> Composed:
@@ -113,6 +126,42 @@ def compose(arguments: Sequence[str], *, folder: Path) -> Composed:
     found: list[Composed] = []
     run_application("compose", arguments, found.append, folder=folder)
     return found[0]
+
+
+def _positionals_first(arguments: Sequence[str]) -> list[str]:
+    """Return overrides before flags: Hydra's parser refuses an override behind a flag.
+
+    >>> _positionals_first(["a=1", "-m", "b=1,2", "--cfg", "job"])
+    ['a=1', 'b=1,2', '-m', '--cfg', 'job']
+    """
+    overrides = [a for a in arguments if not a.startswith("-") and (a[:1] == "~" or "=" in a)]
+    return [*overrides, *(a for a in arguments if a not in overrides)]
+
+
+def _joined(failures: Sequence[MlopsError]) -> MlopsError:
+    """Return the failures of a run or of a sweep's members as one error.
+
+    All unavailable is unavailable, and worth another try; one wrong configuration is not.
+    """
+    if len(failures) == 1 or all(error.retryable for error in failures):
+        return failures[0]
+    problems = tuple(
+        problem
+        for failure in failures
+        for problem in (failure.problems if isinstance(failure, ConfigError) else ()) or (failure,)
+    )
+    return ConfigError(f"{len(failures)} jobs of the sweep failed", problems=problems)
+
+
+def _of_member(error: MlopsError) -> MlopsError:
+    """Return a sweep member's error with the member's overrides in place of a missing place."""
+    hydra_config = HydraConfig.get()
+    placed = error.place or (isinstance(error, ConfigError) and error.problems)
+    if hydra_config.mode is not RunMode.MULTIRUN or placed:
+        return error
+    typed = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    error.place = Place(f"override {' '.join(cast('list[str]', typed))}")
+    return error
 
 
 @contextlib.contextmanager
@@ -128,7 +177,7 @@ def _arguments(program: str, arguments: Sequence[str]) -> Generator[None, None, 
 
 
 @contextlib.contextmanager
-def _told(arguments: Sequence[str]) -> Generator[None, None, None]:
+def _told(arguments: Sequence[str], roots: Sequence[Path]) -> Generator[None, None, None]:
     """Turn what Hydra, OmegaConf and the YAML parser raise into a ConfigError."""
     try:
         yield
@@ -137,43 +186,22 @@ def _told(arguments: Sequence[str]) -> Generator[None, None, None]:
         place = None if mark is None else Place(str(mark.name), mark.line + 1)
         raise ConfigError(f"YAML cannot be read: {error.problem}", place=place) from error
     except (HydraException, OmegaConfBaseException) as error:
-        raise _translated(error, arguments) from error
-
-
-def _translated(error: Exception, arguments: Sequence[str]) -> ConfigError:
-    text = str(error).partition("Config search path:")[0]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    message, rest = lines[0], [line for line in lines[1:] if not line.startswith(_NOISE)]
-    full_key = getattr(error, "full_key", None)
-    place = _culprit(message, full_key, arguments)
-    if message.startswith("Could not override") and place is not None:
-        message = f"{place.key} is not a known key"
-        rest = ["see all keys with `--cfg job`; `model` and the other groups take a name"]
-    elif full_key:
-        message = f"{full_key}: {message}"
-    return ConfigError(message, hint=" ".join(rest), place=place)
-
-
-def _culprit(message: str, full_key: object, arguments: Sequence[str]) -> Place | None:
-    """Return the override that a message is about: it quotes it, its key, or its choice."""
-    quoted = re.findall(r"'([^']+)'", message)
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        bare = key.lstrip("+~")
-        if any(text in (argument, key, bare, f"{bare}/{value}", value) for text in quoted):
-            return Place(f"override {argument}", key=bare)
-        if full_key == bare or any(text and value.startswith(text) for text in quoted[:1]):
-            return Place(f"override {argument}", key=bare)
-    return None
+        raise of_composition(error, arguments, roots) from error
 
 
 def _read(config: DictConfig) -> Composed:
     hydra_config = HydraConfig.get()
-    overrides = tuple(hydra_config.overrides.task)
-    origins = Origins(_files(overrides), overrides)
-    tree = cast(
-        "dict[str, object]", OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    # Unresolved: an override may hold an interpolation, whose keys are the configuration's.
+    typed = cast(
+        "dict[str, list[str]]", OmegaConf.to_container(hydra_config.overrides, resolve=False)
     )
+    overrides = tuple(typed["task"])
+    origins = Origins(_files([*typed["hydra"], *overrides]), overrides)
+    try:
+        tree = OmegaConf.to_container(config, resolve=True)
+    except OmegaConfBaseException as error:
+        raise of_value(error, origins) from error
+    require(tree, origins)
     try:
         settings = Settings.model_validate_json(json.dumps(tree))
     except ValidationError as error:
@@ -182,15 +210,19 @@ def _read(config: DictConfig) -> Composed:
 
 
 def _files(overrides: Sequence[str]) -> list[Loaded]:
-    """Return the files of the defaults list in the order in which they were merged."""
+    """Return the files of the defaults list in the order in which they were merged.
+
+    Args:
+        overrides: All of the job's, those of Hydra's own keys included: one is the search path.
+    """
     hydra_object = GlobalHydra.instance().hydra
     assert hydra_object is not None
     loader = hydra_object.config_loader
     listed = loader.compute_defaults_list(_NAME, list(overrides), RunMode.RUN)
     roots = [
-        Path(element.path.removeprefix("file://"))
-        for element in loader.get_search_path().get_path()
-        if "://" not in element.path.removeprefix("file://")
+        Path(source.path)
+        for source in HydraConfig.get().runtime.config_sources
+        if source.schema == "file"
     ]
     files = []
     for default in listed.defaults:
@@ -209,6 +241,7 @@ def complete(*, folder: Path) -> None:
         folder: Where the command runs.
     """
     primary = _primary(folder)
+    Plugins.instance().register(_PackagedGroups)
 
     @hydra.main(version_base="1.3", config_path=str(primary), config_name=_NAME)
     def application(config: DictConfig) -> None:

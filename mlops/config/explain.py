@@ -1,7 +1,8 @@
 """An explanation: what a composer or a validator complains about, said for a person."""
 
 import difflib
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,6 +12,7 @@ from mlops.config.origin import Key, Origins, walk
 from mlops.config.settings import Settings
 
 _SHOWN = 80
+_MISSING = "???"
 
 
 def explain(error: ValidationError, tree: object, origins: Origins) -> ConfigError:
@@ -21,24 +23,67 @@ def explain(error: ValidationError, tree: object, origins: Origins) -> ConfigErr
         tree: The configuration as plain values.
         origins: Who set each key.
     """
-    schema = Settings.model_json_schema()
     listed = error.errors(include_url=False)
     deeper = [found["loc"] for found in listed]
     problems = tuple(
-        _problem(found, tree, origins, schema)
+        _problem(found, tree, origins)
         for found in listed
         # A list whose items are wrong is also "too short": the items say it better.
         if found["type"] != "too_short" or not any(_below(loc, found["loc"]) for loc in deeper)
     )
-    count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return ConfigError(f"the configuration has {count}", problems=problems)
+    return ConfigError(_counted(len(problems)), problems=problems)
+
+
+def require(tree: object, origins: Origins) -> None:
+    """Refuse a configuration in which keys that need a value have none (`???`).
+
+    Raises:
+        ConfigError: It names each of them.
+    """
+    problems = tuple(
+        ConfigError(
+            f"{'.'.join(key)} is missing",
+            hint=f"give it a value: {'.'.join(key)}=...",
+            place=origins.place(key),
+        )
+        for key in _open(tree, ())
+    )
+    if problems:
+        raise ConfigError(_counted(len(problems)), problems=problems)
+
+
+def _open(tree: object, key: Key) -> Iterator[Key]:
+    if tree == _MISSING:
+        yield key
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(tree, Mapping):
+        items = tree.items()
+    elif isinstance(tree, list):
+        items = enumerate(tree)
+    for name, value in items:
+        yield from _open(value, (*key, str(name)))
+
+
+def allowed_names(key: Key) -> list[str]:
+    """Return the names that the configuration allows below a key.
+
+    >>> allowed_names(("store",))
+    ['root']
+    """
+    schema = Settings.model_json_schema()
+    return sorted(_names(schema, schema, key))
+
+
+def _counted(problems: int) -> str:
+    many = "1 problem" if problems == 1 else f"{problems} problems"
+    return f"the configuration has {many}"
 
 
 def _below(location: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
     return len(location) > len(above) and location[: len(above)] == above
 
 
-def _problem(found: Any, tree: object, origins: Origins, schema: Mapping[str, Any]) -> MlopsError:
+def _problem(found: Any, tree: object, origins: Origins) -> MlopsError:
     key = walk(tree, found["loc"])
     name = ".".join(key) or "configuration"
     place = origins.place(key)
@@ -52,14 +97,12 @@ def _problem(found: Any, tree: object, origins: Origins, schema: Mapping[str, An
             place=place,
         )
     if kind == "extra_forbidden":
-        allowed = sorted(_names(schema, schema, key[:-1]))
+        allowed = allowed_names(key[:-1])
         close = difflib.get_close_matches(key[-1], allowed, n=1)
         known = f"allowed here: {', '.join(allowed)}"
         hint = f"did you mean `{close[0]}`? {known}" if close else known
         return ConfigError(f"{name} is not a known key", hint=hint, place=place)
-    text = found["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    value = repr(found["input"])
-    shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+    text = found["msg"].removeprefix("Value error, ")
     if kind == "union_tag_invalid":
         tag, allowed_tags = found["ctx"]["tag"], found["ctx"]["expected_tags"]
         tag_key = (*key, found["ctx"]["discriminator"].strip("'"))
@@ -70,7 +113,18 @@ def _problem(found: Any, tree: object, origins: Origins, schema: Mapping[str, An
         )
     if kind == "value_error":
         return ConfigError(f"{name}: {text}", place=place)
-    return ConfigError(f"{name} is {shown}", hint=f"it should be {text}", place=place)
+    hint = "it should " + text.partition(" should ")[2].partition(" after validation")[0]
+    return ConfigError(f"{name} is {_shown(found['input'])}", hint=hint, place=place)
+
+
+def _shown(value: object) -> str:
+    """Return a value as YAML would hold it, cut short.
+
+    >>> _shown(None), _shown("fast"), _shown([True])
+    ('null', '"fast"', '[true]')
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
 def _contradiction(context: Mapping[str, Any], key: Key, origins: Origins) -> MlopsError:
@@ -80,7 +134,10 @@ def _contradiction(context: Mapping[str, Any], key: Key, origins: Origins) -> Ml
     typed = [place for place in places if place is not None and place.line is None]
     known = [place for place in places if place is not None]
     place = next(iter((*typed, *known)), None)
-    return ConfigError(f"{'.'.join(keys[0])}: {context['message']}", place=place)
+    name = ".".join(keys[0])
+    message = context["message"]
+    text = message if message.startswith(name) else f"{name}: {message}"
+    return ConfigError(text, place=place)
 
 
 def _names(schema: Mapping[str, Any], node: Mapping[str, Any], key: Key) -> set[str]:

@@ -54,7 +54,7 @@ class Origins:
         except (OSError, yaml.YAMLError):  # Hydra has read it before and would have said so
             return
         if isinstance(root, yaml.MappingNode):
-            self._add_node(root, file.package, str(_short(file.path)))
+            self._add_node(root, file.package, str(short(file.path)))
 
     def _add_node(self, node: yaml.Node, key: Key, origin: str) -> None:
         if isinstance(node, yaml.MappingNode):
@@ -82,7 +82,8 @@ class Origins:
         self._places[key] = Place(f"override {override}")
 
 
-def _short(path: Path) -> Path:
+def short(path: Path) -> Path:
+    """Return a path as a person in the present folder would type it."""
     try:
         return path.relative_to(Path.cwd())
     except ValueError:

@@ -64,7 +64,7 @@ def contracts(composed: Composed) -> Contracts:
                 f"contracts.training: column {column.name!r} of the request is missing there, or"
                 " declared in another way",
                 hint="let the training contract inherit from the request's",
-                place=composed.origins.place(("contracts", "training")),
+                place=composed.origins.place(("contracts", "training", "_target_")),
             )
     return Contracts(schema, training, request, output)
 

@@ -4,12 +4,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from mlops.base.errors import ConfigError
 from mlops.base.section import Section, contradiction
 from mlops.contracts.spec import ContractsSpec
 from mlops.data.spec import DataSpec
 from mlops.models.spec import ModelSpec
 from mlops.quality.spec import QualitySpec
 from mlops.release.spec import ReleaseSpec
+from mlops.serving.faults import FaultKind, parse
 from mlops.serving.spec import ServingSpec
 from mlops.slo.spec import SloSpec
 from mlops.training.spec import TrainingSpec
@@ -68,7 +70,15 @@ class Settings(Section):
                 f" {', '.join(declared) or 'none'}"
             )
             raise contradiction(message, "serving.fallback", "training.heuristics")
-        if self.faults != "none" and not self.serving.faults_allowed:
+        return self
+
+    @model_validator(mode="after")
+    def _fault_may_be_played(self) -> Self:
+        try:
+            fault = parse(self.faults)
+        except ConfigError as error:
+            raise contradiction(f"{error.message}; {error.hint}", "faults") from error
+        if fault.kind is not FaultKind.NONE and not self.serving.faults_allowed:
             message = f"faults={self.faults} needs serving.faults_allowed=true"
             raise contradiction(message, "faults", "serving.faults_allowed")
         return self

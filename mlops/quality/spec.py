@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from mlops.base.section import Section
+from mlops.base.section import Section, contradiction
 
 Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 ColumnName: TypeAlias = Annotated[str, Field(min_length=1)]
@@ -207,12 +207,15 @@ class QualitySpec(Section):
         twice = sorted({f"{m} of {h!r}" for m, h in known if known.count((m, h)) > 1})
         if twice:
             message = f"two evaluations yield {', '.join(twice)}; give one another name or head"
-            raise ValueError(message)
-        rules: tuple[Floor | Versus, ...] = (*self.floors, *self.versus)
-        for rule in rules:
+            raise contradiction(message, "evaluations")
+        rules: dict[str, Floor | Versus] = {
+            **{f"floors.{at}": floor for at, floor in enumerate(self.floors)},
+            **{f"versus.{at}": versus for at, versus in enumerate(self.versus)},
+        }
+        for key, rule in rules.items():
             if (rule.metric, rule.head) not in known:
                 shown = ", ".join(f"{m} of {h}" if h else m for m, h in known)
                 asked = f"{rule.metric} of {rule.head}" if rule.head else rule.metric
                 message = f"no evaluation yields {asked}; they yield: {shown}"
-                raise ValueError(message)
+                raise contradiction(message, f"{key}.metric", "evaluations")
         return self

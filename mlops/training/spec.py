@@ -51,9 +51,10 @@ class TrainingSpec(Section):
         if twice:
             message = f"heads are named twice: {', '.join(twice)}"
             raise contradiction(message, "heads")
+        key = "score.head" if self.score.kind == "head" else "score.heads"
         asked = (self.score.head,) if self.score.kind == "head" else self.score.heads
         unknown = [name for name in asked if name not in names]
         if unknown:
             message = f"score names {', '.join(unknown)}, but the heads are {', '.join(names)}"
-            raise contradiction(message, "score", "heads")
+            raise contradiction(message, key, "heads")
         return self
