@@ -106,8 +106,8 @@ class Steps:
 
 
 def width(terminal: bool) -> int | None:
-    """Return how wide to print: the terminal's own width, or 120 where there is none."""
-    return None if terminal else 120
+    """Return how wide to print: the terminal's own width, or 110 where there is none."""
+    return None if terminal else 110
 
 
 def verdict_table(title: str, verdicts: tuple[Verdict, ...]) -> RichTable:

@@ -188,8 +188,8 @@ class Drill:
         reasons = Counter(f"{a.source or 'none'}/{a.reason or a.code}" for a in recent)
         slowest = max(answer.latency_ms for answer in recent)
         shares = "  ".join(f"{name} {n / len(recent):4.0%}" for name, n in reasons.most_common(3))
-        alert = f"  ALERT {self._alert}" if self._alert else ""
-        self._tell(f"{len(recent):3} answers  slowest {slowest:3.0f} ms  {shares}{alert}")
+        page = "PAGE" if self._alert else "    "
+        self._tell(f"{len(recent):3} answers  slowest {slowest:3.0f} ms  {page}  {shares}")
 
     def _firing(self) -> str:
         if self._prometheus is None:

@@ -23,6 +23,7 @@ from mlops.serving.faults import FaultKind
 from mlops.serving.wire import LENGTH, Answer, Ask, join_table, pack, unpack_ask
 
 _PR_SET_PDEATHSIG = 1
+_NICENESS = 5  # a model that spins must not take the CPU from the server that cuts it off
 
 
 class WorkerSettings(msgspec.Struct):
@@ -93,6 +94,7 @@ def _die_with(parent: int) -> None:
 def main() -> None:
     """Run the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when this ends
+    os.nice(_NICENESS)
     settings = msgspec.json.decode(sys.argv[2], type=WorkerSettings)
     _die_with(settings.parent)
     connection = socket.socket(fileno=int(sys.argv[1]))

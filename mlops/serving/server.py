@@ -7,6 +7,7 @@ resolves them and becomes this process.
 import asyncio
 import contextlib
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Generator
@@ -32,6 +33,7 @@ from mlops.serving.settings import ServeSettings
 
 _log = logging.getLogger(__name__)
 _MODEL_WAIT_S = 30.0
+_BACKLOG = 2048
 
 
 def run(settings: ServeSettings) -> None:
@@ -123,19 +125,23 @@ async def _run_until_stopped(
     *,
     drain_s: float,
 ) -> None:
-    server = uvicorn.Server(_config(app, drain_s))
-    if admin is None:
-        await server.serve(sockets=[public])
-        return
-    side = _SideServer(_config(admin_app, 0.0))
-    task = asyncio.create_task(side.serve(sockets=[admin]))
-    await server.serve(sockets=[public])
-    side.should_exit = True
-    await task
+    listeners = [(app, public)] if admin is None else [(app, public), (admin_app, admin)]
+    servers = [_Server(_config(each, drain_s)) for each, _ in listeners]
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    async with asyncio.TaskGroup() as group:
+        for server, (_, listener) in zip(servers, listeners, strict=True):
+            group.create_task(server.serve(sockets=[listener]))
 
 
-class _SideServer(uvicorn.Server):
-    """A second server in one process: it leaves the signals to the first."""
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us: uvicorn's own way ends in dying by the signal."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -164,6 +170,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(_BACKLOG)  # from the announcement on, a connection waits to be accepted
     except OSError as error:
         listener.close()
         raise UnavailableError(

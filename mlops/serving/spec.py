@@ -42,8 +42,9 @@ class ServingSpec(Section):
     """Loopback port of the fault switch; it is opened only when `faults_allowed`."""
     deadline_ms: Annotated[float, Field(ge=2, le=60_000)]
     """Milliseconds from a request's arrival to its answer."""
-    reserve_ms: Annotated[float, Field(ge=0)] = 5.0
-    """Milliseconds kept back from the model, to build the fallback's answer in."""
+    reserve_ms: Annotated[float, Field(ge=0)] = 10.0
+    """Milliseconds kept back from the model, to build and send the fallback's answer in. That
+    itself takes under one; the rest is for a busy machine that wakes the server late."""
     fallback: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of heuristics of the bundle, in the order tried; a static order is always the last."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
