@@ -10,6 +10,7 @@ from mlops.contracts.domain import Domain, Floats, Table
 from mlops.contracts.sample import draw
 from mlops.models.flat import Head
 from mlops.models.kernels import kernel_name
+from mlops.models.links import apply_link
 from mlops.models.predictor import Predictor
 from mlops.models.program import Program
 
@@ -52,7 +53,12 @@ def prove(
     matrix = program.encode(table)
     found = program.heads(matrix)
     findings = [
-        _compare_head(head, found[head.name], predictors[head.name].predict(table))
+        _compare_head(
+            head,
+            found[head.name],
+            predictors[head.name].predict(table),
+            allowed=_steepness(program, head, matrix),
+        )
         for head in program.outline.heads
     ]
     copy = Program.from_parts(json.dumps(program.to_json()), program.to_arrays())
@@ -68,12 +74,27 @@ def prove(
     return Verdict("parity", tuple(findings))
 
 
-def _compare_head(head: Head, found: Floats, wanted: Floats) -> Finding:
+def _steepness(program: Program, head: Head, matrix: Floats) -> Floats:
+    """Return how far each output moves where linear raw scores move by the limit, shape [n].
+
+    A calibrator's line between two points that lie 1e-9 apart makes 1e-7 of a difference of 1e-16:
+    there the raw scores are what is held to the limit. All other links are flatter than 1.
+    """
+    total = np.zeros(len(matrix))
+    for member, raw in zip(head.members, program.raw(matrix, head), strict=True):
+        if member.raw.kind == "linear" and member.link.kind == "isotonic":
+            off = LINEAR_LIMIT * np.maximum(1.0, np.abs(raw))
+            total += apply_link(member.link, raw + off) - apply_link(member.link, raw - off)
+    return total / len(head.members)
+
+
+def _compare_head(head: Head, found: Floats, wanted: Floats, *, allowed: Floats) -> Finding:
     check = f"parity.{head.name}"
     limit = 0.0 if head.exact else LINEAR_LIMIT
     apart = int((found.view(np.int64) != wanted.view(np.int64)).sum())
     worst = _worst(found, wanted)
-    same = apart == 0 if head.exact else worst <= limit
+    beyond = _worst(found, wanted, allowed=allowed)
+    same = apart == 0 if head.exact else beyond <= limit
     words = "bit-equal" if head.exact else f"within {limit:g}"
     message = (
         f"head {head.name!r} is {'' if same else 'not '}{words} on {len(found)} rows"
@@ -92,8 +113,8 @@ def _compare_bits(
     return Finding(check, Status.FAIL if apart else Status.PASS, message, worst, 0.0, "difference")
 
 
-def _worst(found: Floats, wanted: Floats) -> float:
-    """Return the largest difference; infinite where one is NaN and the other is not."""
+def _worst(found: Floats, wanted: Floats, *, allowed: Floats | float = 0.0) -> float:
+    """Return the largest difference beyond what is allowed; infinite where only one is NaN."""
     both = np.isnan(found) & np.isnan(wanted)
-    apart = np.abs(np.where(both, 0.0, found - wanted))
+    apart = np.abs(np.where(both, 0.0, found - wanted)) - allowed
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))

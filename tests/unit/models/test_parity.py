@@ -7,13 +7,25 @@ import numpy as np
 import pytest
 
 from mlops.base.verdict import Status
+from mlops.contracts.domain import Floats, Table
+from mlops.models.flat import IsotonicLink
+from mlops.models.links import apply_link
 from mlops.models.lowering import lower
 from mlops.models.parity import prove
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore
 from mlops.models.trees import Trees
-from tests.components.toys import MODELS, SERVICES, fitted, program, spec, toy
+from tests.components.toys import (
+    MODELS,
+    SERVICES,
+    fitted,
+    program,
+    rows_of,
+    spec,
+    spec_of,
+    toy,
+)
 
 HGB = "sklearn.ensemble.HistGradientBoostingClassifier"
 PRE = "sklearn.preprocessing"
@@ -235,6 +247,35 @@ def test_proof_fails_where_a_leaf_differs_in_its_last_bits() -> None:
     assert verdict.status is Status.FAIL
     assert verdict.findings[0].value is not None
     assert 0 < verdict.findings[0].value < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("moved", "status"), [(1e-14, Status.PASS), (1e-10, Status.FAIL), (np.nan, Status.FAIL)]
+)
+def test_steep_calibrator_holds_the_raw_score_to_the_limit(moved: float, status: Status) -> None:
+    it = toy("open_bandit")
+    whole = program("open_bandit", "calibrated_logistic")
+    table = rows_of("open_bandit", "calibrated_logistic", 1000)
+    raw = whole.raw(whole.encode(table), whole.outline.heads[0])[0]
+    at_middle = int(np.argsort(raw)[len(raw) // 2])
+    middle = float(raw[at_middle])
+    link = IsotonicLink(x=(middle - 1e-9, middle + 1e-9), y=(0.1, 0.9))
+
+    class Other(SklearnPredictor):
+        def predict(self, table: Table) -> Floats:
+            own = steep.raw(steep.encode(table), steep.outline.heads[0])[0]
+            return apply_link(link, own + moved)
+
+    head = whole.outline.heads[0]
+    member = head.members[0].model_copy(update={"link": link})
+    heads = (head.model_copy(update={"members": (member,)}),)
+    steep = Program(whole.outline.model_copy(update={"heads": heads}), whole.trees)
+    other = Other(spec_of("calibrated_logistic"), it.domain, seed=0)
+    real = {name: values[[at_middle] * 5] for name, values in table.items()}
+    verdict = prove(
+        steep, {"click": other}, it.domain, rng=np.random.default_rng(1), rows=10, real=real
+    )
+    assert verdict.findings[0].status is status, verdict
 
 
 def test_same_rows_and_seed_give_the_same_program() -> None:
