@@ -26,7 +26,8 @@ demo: $(READY) ## from nothing to a guarded decision, with a drill, in one comma
 	@$(BIN)/mlops demo
 
 test: $(READY) ## all tests, against real processes
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 -m "not e2e"
+	@$(BIN)/pytest -n 0 -m e2e # alone, since they hold deadlines
 
 check: $(READY) ## format, lint, types, floors and dependencies
 	$(BIN)/ruff format --check .
@@ -37,7 +38,7 @@ check: $(READY) ## format, lint, types, floors and dependencies
 
 gen: $(READY) ## write generated files again: golden files, rules, the recording
 	$(BIN)/ruff format .
-	$(BIN)/pytest -q -n 0 -p no:randomly --regenerate tests/unit tests/house
+	$(BIN)/pytest -q -n 0 -p no:randomly --regenerate-golden tests/unit
 	$(BIN)/python tools/record_demo.py
 
 bench: $(READY) ## measure; results go to benchmarks/results

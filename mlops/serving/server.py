@@ -125,7 +125,9 @@ async def _run_until_stopped(
     *,
     drain_s: float,
 ) -> None:
-    listeners = [(app, public)] if admin is None else [(app, public), (admin_app, admin)]
+    listeners: list[tuple[App | AdminApp, socket.socket]] = [(app, public)]
+    if admin is not None:
+        listeners.append((admin_app, admin))
     servers = [_Server(_config(each, drain_s)) for each, _ in listeners]
 
     def stop() -> None:
