@@ -18,5 +18,6 @@ setup(
             py_limited_api=True,
             optional=True,  # without a compiler the numpy walker runs
         )
-    ]
+    ],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},  # one wheel for all later Pythons
 )

@@ -44,7 +44,7 @@ def publish_folder(target: Path, fill: Callable[[Path], None]) -> bool:
     """Create an immutable folder whole or not at all.
 
     Args:
-        target: Its final path; if it is already there, it is left as it is.
+        target: Its final path; if it is already there with any content, it is left as it is.
         fill: Writes the content into the temporary folder that it is given.
 
     Returns:
@@ -53,7 +53,7 @@ def publish_folder(target: Path, fill: Callable[[Path], None]) -> bool:
     Raises:
         UnavailableError: The disk is full, read-only or forbidden.
     """
-    if target.is_dir():
+    if _holds_something(target):
         return False
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def publish_folder(target: Path, fill: Callable[[Path], None]) -> bool:
             draft.chmod(0o755)
             draft.rename(target)
         except OSError:
-            if target.is_dir():  # another writer published the same content first
+            if _holds_something(target):  # another writer published the same content first
                 return False
             raise
         finally:
@@ -71,6 +71,10 @@ def publish_folder(target: Path, fill: Callable[[Path], None]) -> bool:
     except OSError as error:
         raise _unwritable(target, error) from error
     return True
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())  # a rename takes an empty folder's place
 
 
 def _unwritable(path: Path, error: OSError) -> UnavailableError:
