@@ -47,12 +47,14 @@ def run(arguments: Sequence[str]) -> int:
             console.result(_document(trained), lambda out: _show(out, trained))
 
     summary = "train, evaluate, compile and bundle a model"
-    run_application("train", given.hydra, job, folder=Path.cwd(), summary=summary)
-    if any(sweeps):
-        console.result(
-            [{"overrides": list(m.overrides), **_document(m.trained)} for m in members],
-            lambda out: _compare(out, members),
-        )
+    try:
+        run_application("train", given.hydra, job, folder=Path.cwd(), summary=summary)
+    finally:  # a member of a sweep that fails does not cost what the others found
+        if any(sweeps):
+            console.result(
+                [{"overrides": list(m.overrides), **_document(m.trained)} for m in members],
+                lambda out: _compare(out, members),
+            )
     states = (v.status for m in members for v in m.trained.verdicts)
     return 1 if worst(states) is Status.FAIL else 0
 
@@ -107,24 +109,23 @@ def _show(out: RichConsole, trained: Trained) -> None:
 
 
 def _compare(out: RichConsole, members: Sequence[_Member]) -> None:
+    """Print one row a figure and one column a member, headed by what sets it apart."""
+    common = set.intersection(*(set(member.overrides) for member in members))
     table = RichTable(title="sweep", title_justify="left")
-    table.add_column("overrides")
-    columns = list(dict.fromkeys(_key(m) for each in members for m in _own(each.trained)))
-    for metric, head in columns:
-        table.add_column(f"{metric} {head}".strip(), justify="right", overflow="fold")
-    table.add_column("fit CPU s", justify="right")
-    table.add_column("verdict")
-    table.add_column("bundle")
-    for each in members:
-        found = {_key(m): m for m in _own(each.trained)}
-        status = worst(v.status for v in each.trained.verdicts)
-        table.add_row(
-            escape(" ".join(each.overrides)),
-            *(_cell(found.get(key)) for key in columns),
-            f"{each.trained.record.cost.fit_cpu_s:.1f}",
-            f"[{STYLES[status]}]{status.value}[/]",
-            each.trained.bundle.digest.removeprefix("sha256:")[:12],
-        )
+    table.add_column("figure", no_wrap=True)
+    for member in members:
+        apart = [each for each in member.overrides if each not in common]
+        table.add_column(escape("\n".join(apart)), justify="right", overflow="fold")
+    found = [{_key(m): m for m in _own(member.trained)} for member in members]
+    for metric, head in dict.fromkeys(key for each in found for key in each):
+        label = f"{metric} of {head}" if head else metric
+        table.add_row(label, *(_cell(each.get((metric, head))) for each in found))
+    records = [member.trained.record for member in members]
+    table.add_row("CPU seconds to fit", *(f"{record.cost.fit_cpu_s:.1f}" for record in records))
+    states = [worst(v.status for v in member.trained.verdicts) for member in members]
+    table.add_row("verdict", *(f"[{STYLES[status]}]{status.value}[/]" for status in states))
+    digests = [record.bundle.removeprefix("sha256:")[:12] for record in records]
+    table.add_row("bundle", *digests)
     out.print(table)
 
 

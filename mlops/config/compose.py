@@ -8,13 +8,14 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import hydra
 import yaml
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
@@ -209,7 +210,7 @@ def _read(config: DictConfig) -> Composed:
     return Composed(settings, origins, overrides, hydra_config.mode == RunMode.MULTIRUN)
 
 
-def _files(overrides: Sequence[str]) -> list[Loaded]:
+def _files(overrides: Sequence[str]) -> Iterable[Loaded]:
     """Return the files of the defaults list in the order in which they were merged.
 
     Args:
@@ -217,21 +218,20 @@ def _files(overrides: Sequence[str]) -> list[Loaded]:
     """
     hydra_object = GlobalHydra.instance().hydra
     assert hydra_object is not None
-    loader = hydra_object.config_loader
-    listed = loader.compute_defaults_list(_NAME, list(overrides), RunMode.RUN)
-    roots = [
-        Path(source.path)
-        for source in HydraConfig.get().runtime.config_sources
-        if source.schema == "file"
-    ]
-    files = []
-    for default in listed.defaults:
+    sources = HydraConfig.get().runtime.config_sources
+    roots = [Path(source.path) for source in sources if source.schema == "file"]
+    return _listed(hydra_object.config_loader, overrides, roots)
+
+
+def _listed(
+    loader: ConfigLoader, overrides: Sequence[str], roots: Sequence[Path]
+) -> Iterator[Loaded]:
+    for default in loader.compute_defaults_list(_NAME, list(overrides), RunMode.RUN).defaults:
         path = default.config_path
         found = [root / f"{path}.yaml" for root in roots if (root / f"{path}.yaml").is_file()]
         if found:
             package = tuple(part for part in (default.package or "").split(".") if part)
-            files.append(Loaded(found[0], package))
-    return files
+            yield Loaded(found[0], package)
 
 
 def complete(*, folder: Path) -> None:

@@ -28,20 +28,25 @@ class Origins:
     """Tells for each key who set it last.
 
     Args:
-        files: Files in the order in which they were merged.
+        files: Files in the order in which they were merged; they are read when the first place
+            is asked for, which a right configuration never does.
         overrides: Overrides as typed, `key=value`, in order; they win over files.
     """
 
     def __init__(self, files: Iterable[Loaded], overrides: Sequence[str]) -> None:
+        self._files = files
+        self._overrides = overrides
         self._places: dict[Key, Place] = {}
-        self._groups: dict[str, str] = {}
-        for file in files:
-            self._add_file(file)
-        for override in overrides:
-            self._add_override(override)
+        self._read = False
 
     def place(self, key: Key) -> Place | None:
         """Return where a key was set: its own place, or that of the nearest key above it."""
+        if not self._read:
+            self._read = True
+            for file in self._files:
+                self._add_file(file)
+            for override in self._overrides:
+                self._add_override(override)
         for length in range(len(key), 0, -1):
             found = self._places.get(key[:length])
             if found is not None:
@@ -60,6 +65,8 @@ class Origins:
         if isinstance(node, yaml.MappingNode):
             for name, value in node.value:
                 below = (*key, str(name.value))
+                if not isinstance(value, yaml.MappingNode):  # only mappings are merged
+                    self._forget_below(below)
                 self._places[below] = Place(origin, name.start_mark.line + 1)
                 self._add_node(value, below, origin)
         elif isinstance(node, yaml.SequenceNode):
@@ -73,13 +80,15 @@ class Origins:
         key = tuple(name.lstrip("+~").split("@")[0].split("."))
         if "/" in name or not name:
             return
-        stale = [known for known in self._places if known[: len(key)] == key]
         if len(key) > 1:  # a one-part override may be a group's choice, whose file has the lines
-            for known in stale:
-                del self._places[known]
-        elif len(stale) > 1:
+            self._forget_below(key)
+        elif sum(known[:1] == key for known in self._places) > 1:
             return
         self._places[key] = Place(f"override {override}")
+
+    def _forget_below(self, key: Key) -> None:
+        for known in [known for known in self._places if known[: len(key)] == key]:
+            del self._places[known]
 
 
 def short(path: Path) -> Path:
