@@ -185,11 +185,9 @@ class Drill:
         recent = self._recent()
         if not recent:
             return
-        reasons = Counter(f"{a.source or 'none'}/{a.reason or a.code}" for a in recent)
         slowest = max(answer.latency_ms for answer in recent)
-        shares = "  ".join(f"{name} {n / len(recent):4.0%}" for name, n in reasons.most_common(3))
         page = "PAGE" if self._alert else "    "
-        self._tell(f"{len(recent):3} answers  slowest {slowest:3.0f} ms  {page}  {shares}")
+        self._tell(f"{len(recent):3} answers  slowest {slowest:3.0f} ms  {page}  {_shares(recent)}")
 
     def _firing(self) -> str:
         if self._prometheus is None:
@@ -203,3 +201,17 @@ class Drill:
         except UnavailableError:
             return self._alert  # a busy Prometheus: what was seen last still holds
         return str(found[0].labels["alertname"]) if found else ""
+
+
+def _shares(answers: Sequence[Answer]) -> str:
+    """Return who answered what share, and for what reasons where it was not the model."""
+    by_source = Counter(answer.source or "nobody" for answer in answers)
+    parts = []
+    for source, count in by_source.most_common():
+        reasons = Counter(
+            a.reason or str(a.code) for a in answers if (a.source or "nobody") == source
+        )
+        told = ", ".join(reason for reason, _ in reasons.most_common())
+        why = "" if source == "model" else f" ({told})"
+        parts.append(f"{source} {count / len(answers):.0%}{why}")
+    return "  ".join(parts)
