@@ -159,6 +159,12 @@ def test_the_gate_answers_every_question(walk: Walk) -> None:
     assert "could not be answered" not in told
 
 
+def test_the_projects_code_keeps_strict_types(walk: Walk, tmp_path: Path) -> None:
+    command = f"MYPYPATH={ROOT} mypy --strict --cache-dir={tmp_path} shop_offers tests"
+    done = _shell(command, walk.folder)
+    assert done.returncode == 0, done.stdout
+
+
 def test_the_workflow_runs_commands_that_work(walk: Walk) -> None:
     workflow = yaml.safe_load((walk.folder / ".github" / "workflows" / "ci.yml").read_text())
     runs = {step["name"]: step.get("run", "") for step in workflow["jobs"]["gate"]["steps"][2:]}
