@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -208,7 +209,9 @@ class _Story:
         for text, seconds in told.items():
             if seconds is not None:
                 self._out.print(f"  {text} after {seconds:.0f} s")
-        self._out.print("\ntry next")
+        folder = Path(sys.executable).parent
+        on_path = shutil.which("mlops") is not None
+        self._out.print(f"\ntry next{'' if on_path else f', with {folder} on PATH'}")
         for command in (
             "mlops train -m model=logistic,hist_gradient_boosting",
             f"mlops serve service={settings.name}",

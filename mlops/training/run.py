@@ -249,7 +249,7 @@ def verdict_json(verdict: Verdict) -> Json:
     return {
         "name": verdict.name,
         "status": verdict.status.value,
-        "findings": cast("Json", findings),
+        "findings": findings,
     }
 
 
