@@ -42,7 +42,8 @@ gen: $(READY) ## write generated files again: golden files, rules, the recording
 	$(BIN)/python tools/record_demo.py
 
 bench: $(READY) ## measure; results go to benchmarks/results
-	@for each in benchmarks/*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+	@for each in kernel command_line jobboard; do \
+		echo "== $$each"; $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 lock: $(READY) ## resolve the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -8,15 +8,13 @@ times depend on the machine, which is described beside them. Takes under a minut
 
 import json
 import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import sklearn
 
+from benchmarks.machine import write
 from mlops.base.digest import Json
 from mlops.contracts.domain import Column, ColumnKind, Domain, Table
 from mlops.contracts.roles import Scope
@@ -27,7 +25,6 @@ from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore, ModelSpec
 
-RESULT = Path(__file__).parent / "results" / "kernel.json"
 NUMBERS, CATEGORIES, CODES, ROWS = 25, 5, 40, 20_000
 TREES = 200
 PAGES = (1, 50, 200)
@@ -54,16 +51,14 @@ def main() -> None:
     for rows in PAGES:
         page = {name: values[:rows] for name, values in case.rows.items()}
         results += _page(case, page, rows)
-    RESULT.parent.mkdir(exist_ok=True)
-    report: Json = {
-        "machine": _machine(),
+    report: dict[str, Json] = {
         "trees": TREES,
         "leaves": 31,
         "columns": NUMBERS + CATEGORIES,
         "unit": "microseconds of CPU a call, median",
         "results": results,
     }
-    RESULT.write_text(json.dumps(report, indent=2) + "\n")
+    write("kernel", report)
 
 
 def _case() -> Case:
@@ -150,18 +145,6 @@ def _median_us(call: Callable[[], object]) -> float:
         call()
         spent.append((time.process_time_ns() - start) / 1e3)
     return float(np.median(spent))
-
-
-def _machine() -> dict[str, Json]:
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scikit_learn": sklearn.__version__,
-        "load_1min": round(os.getloadavg()[0], 1),
-    }
 
 
 if __name__ == "__main__":
