@@ -20,6 +20,7 @@ need cc gcc
 include=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["include"])')
 need "$include/Python.h" "python$version-dev"
 need prometheus prometheus
+need curl curl
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "installing system packages:$missing"
