@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import cast
 
+from mlops.base.digest import Json
 from mlops.base.errors import Place
 
 
@@ -71,3 +73,40 @@ def worst(states: Iterable[Status]) -> Status:
     <Status.UNKNOWN: 'unknown'>
     """
     return max(states, key=_SEVERITY.__getitem__, default=Status.PASS)
+
+
+def to_json(verdict: Verdict) -> Json:
+    """Return a verdict as JSON: name, status, and each finding without its place."""
+    findings: Json = [
+        {
+            "check": finding.check,
+            "status": finding.status.value,
+            "message": finding.message,
+            "value": finding.value,
+            "limit": finding.limit,
+            "unit": finding.unit,
+        }
+        for finding in verdict.findings
+    ]
+    return {
+        "name": verdict.name,
+        "status": verdict.status.value,
+        "findings": findings,
+    }
+
+
+def from_json(document: Json) -> Verdict:
+    """Read a verdict back from `to_json`."""
+    node = cast("dict[str, Json]", document)
+    findings = tuple(
+        Finding(
+            check=str(each["check"]),
+            status=Status(str(each["status"])),
+            message=str(each["message"]),
+            value=cast("float | None", each["value"]),
+            limit=cast("float | None", each["limit"]),
+            unit=str(each["unit"]),
+        )
+        for each in cast("list[dict[str, Json]]", node["findings"])
+    )
+    return Verdict(str(node["name"]), findings)

@@ -8,12 +8,10 @@ from typing import cast
 from rich.console import Console as RichConsole
 
 from mlops.base.digest import Json
-from mlops.base.verdict import Status, Verdict
+from mlops.base.verdict import Status, Verdict, to_json
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console, verdict_table
-from mlops.config.check import check
 from mlops.config.compose import Composed, run_application
-from mlops.training.run import verdict_json
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,6 +23,9 @@ def run(arguments: Sequence[str]) -> int:
     verdicts: list[Verdict] = []
 
     def job(composed: Composed) -> None:
+        # Two seconds of scikit-learn, which `--help` and `--cfg` can do without.
+        from mlops.config.check import check
+
         verdict = check(composed, Path.cwd())
         verdicts.append(verdict)
 
@@ -40,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _document(verdict: Verdict) -> Json:
     """Return a verdict with the file and line, or override, of each finding."""
-    document = cast("dict[str, Json]", verdict_json(verdict))
+    document = cast("dict[str, Json]", to_json(verdict))
     findings = cast("list[dict[str, Json]]", document["findings"])
     for shown, finding in zip(findings, verdict.findings, strict=True):
         place = finding.place

@@ -16,7 +16,8 @@ from mlops.base.errors import ConfigError
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import contracts, folders, plan
+from mlops.config.resolve import contracts, plan
+from mlops.config.settings import folders
 from mlops.contracts.schema import Validated, validate
 from mlops.data.card import DataCard, describe
 from mlops.data.open_bandit_fetch import fetch

@@ -27,7 +27,7 @@ from mlops.cli.slo import show_budgets
 from mlops.cli.train import train_once
 from mlops.config.check import check
 from mlops.config.compose import Composed, compose, run_application
-from mlops.config.resolve import folders
+from mlops.config.settings import folders
 from mlops.data.open_bandit_fetch import fetch
 from mlops.data.spec import OpenBanditSource
 from mlops.models.artifact import Bundle

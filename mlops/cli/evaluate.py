@@ -9,8 +9,8 @@ from mlops.cli.arguments import parse
 from mlops.cli.console import Console
 from mlops.cli.figures import show_measurements
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import contracts, folders, plan
-from mlops.config.settings import allowed_packages
+from mlops.config.resolve import contracts, plan
+from mlops.config.settings import allowed_packages, folders
 from mlops.data.snapshot import read
 from mlops.data.split import by_time
 from mlops.models.artifact import load, resolve

@@ -13,11 +13,12 @@ from mlops.base.digest import Json
 from mlops.base.errors import BundleError
 from mlops.base.store import write_file
 from mlops.base.verdict import Finding, Status, Verdict
+from mlops.base.verdict import from_json as verdict_from_json
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console, verdict_table
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import Contracts, contracts, folders
-from mlops.config.settings import Settings, allowed_packages
+from mlops.config.resolve import Contracts, contracts
+from mlops.config.settings import Settings, allowed_packages, folders
 from mlops.contracts.domain import Column
 from mlops.contracts.sample import draw
 from mlops.models.artifact import Bundle, load, resolve
@@ -27,7 +28,6 @@ from mlops.quality.verdicts import judge
 from mlops.release.gates import Decision, decide
 from mlops.release.latency import judge_latency, time_calls
 from mlops.release.report import ReportFormat, as_document, render
-from mlops.training.run import verdict_from_json
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -10,8 +10,7 @@ from mlops.base.errors import ConfigError
 from mlops.base.store import write_file
 from mlops.cli.arguments import parse
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import folders
-from mlops.config.settings import allowed_packages
+from mlops.config.settings import allowed_packages, folders
 from mlops.models.artifact import resolve
 from mlops.serving.settings import ServeSettings
 

@@ -14,7 +14,7 @@ from mlops.base.clock import SystemClock
 from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
 from mlops.base.store import write_file
-from mlops.base.verdict import Status, Verdict
+from mlops.base.verdict import Status, Verdict, to_json
 from mlops.cli.arguments import Arguments, parse
 from mlops.cli.console import STYLES, Console, verdict_table
 from mlops.config.compose import Composed, run_application
@@ -24,7 +24,6 @@ from mlops.slo.prometheus import HttpPrometheus
 from mlops.slo.rules import generate
 from mlops.slo.spec import SloSpec
 from mlops.slo.status import Budget, status, verdict
-from mlops.training.run import verdict_json
 
 _MOST_FILES = 1000
 _USAGE = "mlops slo validate [FILE...] | generate [--dry-run] | status"
@@ -56,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _validate(console: Console, files: Sequence[Path], spec: SloSpec) -> Verdict:
     found = validate(files, spec)
-    console.result(verdict_json(found), lambda out: out.print(verdict_table("SLOs", (found,))))
+    console.result(to_json(found), lambda out: out.print(verdict_table("SLOs", (found,))))
     return found
 
 

@@ -9,11 +9,11 @@ from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.section import Target
 from mlops.base.target import load_class
 from mlops.config.compose import Composed
-from mlops.config.settings import Settings, allowed_packages
+from mlops.config.settings import allowed_packages, folders
 from mlops.contracts.domain import Domain
 from mlops.contracts.schema import DataFrameModel, Schema, read_domain
 from mlops.data.sources import source
-from mlops.training.plan import Folders, Plan
+from mlops.training.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +31,6 @@ class Contracts:
     training: Domain
     request: Domain
     output: Domain
-
-
-def folders(settings: Settings, folder: Path) -> Folders:
-    """Return where a service's files are kept.
-
-    Args:
-        settings: Name the store's root.
-        folder: Where the command runs.
-    """
-    return Folders(folder / settings.store.root)
 
 
 def contracts(composed: Composed) -> Contracts:

@@ -1,5 +1,6 @@
 """Settings: the whole configuration of one service as one typed, frozen tree."""
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
@@ -14,6 +15,7 @@ from mlops.release.spec import ReleaseSpec
 from mlops.serving.faults import FaultKind, parse
 from mlops.serving.spec import ServingSpec
 from mlops.slo.spec import SloSpec
+from mlops.training.folders import Folders
 from mlops.training.spec import TrainingSpec
 
 Package = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
@@ -87,3 +89,13 @@ class Settings(Section):
 def allowed_packages(settings: Settings) -> tuple[str, ...]:
     """Return the packages that a `_target_` of these settings may come from."""
     return ("sklearn", "mlops", *settings.packages)
+
+
+def folders(settings: Settings, folder: Path) -> Folders:
+    """Return where a service's files are kept.
+
+    Args:
+        settings: Name the store's root.
+        folder: Where the command runs.
+    """
+    return Folders(folder / settings.store.root)

@@ -10,7 +10,7 @@ from mlops.base.errors import ContractError
 from mlops.base.store import write_file
 from mlops.contracts.schema import Schema, Validated, Violation, validate
 from mlops.data.snapshot import Snapshot, content_digest, take
-from mlops.training.plan import Folders
+from mlops.training.folders import Folders
 
 _SHOWN_ROWS = 5
 

@@ -1,7 +1,6 @@
 """A plan: what a training run is told to do, every class loaded and every section typed."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from mlops.base.digest import Json
 from mlops.contracts.domain import Domain
@@ -10,38 +9,8 @@ from mlops.data.sources import Source
 from mlops.data.spec import SplitSpec
 from mlops.models.spec import ModelSpec
 from mlops.quality.spec import QualitySpec
+from mlops.training.folders import Folders
 from mlops.training.spec import TrainingSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Folders:
-    """Where a run reads and writes.
-
-    Attributes:
-        root: The store's root.
-    """
-
-    root: Path
-
-    @property
-    def snapshots(self) -> Path:
-        """Immutable data sets."""
-        return self.root / "snapshots"
-
-    @property
-    def bundles(self) -> Path:
-        """Immutable bundles, by service."""
-        return self.root / "bundles"
-
-    @property
-    def runs(self) -> Path:
-        """Run records."""
-        return self.root / "runs"
-
-    @property
-    def quarantine(self) -> Path:
-        """Rows that broke their contract."""
-        return self.root / "quarantine"
 
 
 @dataclass(frozen=True, slots=True)

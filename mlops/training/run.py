@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pandas as pd
 from mlops.base.clock import Clock
 from mlops.base.digest import Json
 from mlops.base.verdict import Finding, Status, Verdict
+from mlops.base.verdict import to_json as verdict_to_json
 from mlops.contracts.schema import as_table
 from mlops.data.sources import CrossingSource
 from mlops.data.split import Split, by_time
@@ -111,7 +111,7 @@ def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Train
     with steps.step("bundle"):
         quality: dict[str, Json] = {
             "measurements": to_json(measurements),
-            "parity": verdict_json(parity),
+            "parity": verdict_to_json(parity),
         }
         parts = Parts(
             service=plan.service,
@@ -143,7 +143,7 @@ def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Train
         cost=cost,
         bundle=bundle.digest,
         measurements=quality["measurements"],
-        verdicts=[verdict_json(verdict) for verdict in verdicts],
+        verdicts=[verdict_to_json(verdict) for verdict in verdicts],
     )
     path = record.write(run, plan.folders.runs)
     return Trained(run, path, bundle, intake, measurements, verdicts)
@@ -231,43 +231,6 @@ def judge_cost(plan: Plan, cost: CostRecord) -> Verdict:
             for check, value, limit, unit, words in held
         ),
     )
-
-
-def verdict_json(verdict: Verdict) -> Json:
-    """Return a verdict as JSON: name, status, and each finding without its place."""
-    findings: Json = [
-        {
-            "check": finding.check,
-            "status": finding.status.value,
-            "message": finding.message,
-            "value": finding.value,
-            "limit": finding.limit,
-            "unit": finding.unit,
-        }
-        for finding in verdict.findings
-    ]
-    return {
-        "name": verdict.name,
-        "status": verdict.status.value,
-        "findings": findings,
-    }
-
-
-def verdict_from_json(document: Json) -> Verdict:
-    """Read a verdict back from `verdict_json`."""
-    node = cast("dict[str, Json]", document)
-    findings = tuple(
-        Finding(
-            check=str(each["check"]),
-            status=Status(str(each["status"])),
-            message=str(each["message"]),
-            value=cast("float | None", each["value"]),
-            limit=cast("float | None", each["limit"]),
-            unit=str(each["unit"]),
-        )
-        for each in cast("list[dict[str, Json]]", node["findings"])
-    )
-    return Verdict(str(node["name"]), findings)
 
 
 def _data_record(intake: Intake, split: Split) -> DataRecord:
