@@ -52,6 +52,6 @@ fi
 echo "making $VENV with Python $version"
 "$PYTHON" -m venv --clear "$VENV"
 "$VENV/bin/pip" install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
-"$VENV/bin/uv" pip sync -q --python "$VENV/bin/python" requirements/uv.txt requirements/dev.txt
+"$VENV/bin/uv" pip sync -q --compile-bytecode --python "$VENV/bin/python" requirements/uv.txt requirements/dev.txt
 "$VENV/bin/uv" pip install -q --python "$VENV/bin/python" --no-build-isolation --no-deps -e .
 "$VENV/bin/python" -c 'from mlops.models.kernels import kernel_name; print("ready; the", kernel_name(), "kernel runs here")'
