@@ -5,6 +5,7 @@ the sampler of test rows and the certified bounds are all derived from it. It ne
 nor pandera, so it travels in the bundle and into the server.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal
@@ -22,6 +23,9 @@ Texts = npt.NDArray[np.object_]
 # Rows as columns: a number, integer or boolean column is float64 with NaN for missing, a category
 # column is an object array of str with None for missing. All have the same length.
 Table = Mapping[str, Floats | Texts]
+
+
+_INTEGER_LIMIT = 2**53
 
 
 class ColumnKind(StrEnum):
@@ -76,6 +80,21 @@ class Column(BaseModel):
     def is_category(self) -> bool:
         """Whether values are texts."""
         return self.kind is ColumnKind.CATEGORY
+
+    @property
+    def whole_bounds(self) -> tuple[int, int]:
+        """The least and the largest whole number that an integer column allows.
+
+        Where the contract sets no end it is 2**53, beyond which a float64 does not hold them all.
+        """
+        low, high = -_INTEGER_LIMIT, _INTEGER_LIMIT
+        if self.minimum is not None:
+            least = math.ceil(self.minimum)
+            low = max(low, least + (self.minimum_open and least == self.minimum))
+        if self.maximum is not None:
+            most = math.floor(self.maximum)
+            high = min(high, most - (self.maximum_open and most == self.maximum))
+        return low, high
 
 
 class Domain(BaseModel):

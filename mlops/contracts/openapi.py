@@ -88,7 +88,11 @@ def _request(domain: Domain, max_candidates: int) -> dict[str, Json]:
         "additionalProperties": False,
         "required": ["context", "candidates"],
         "properties": {
-            "request_id": {"type": "string", "maxLength": _MAX_NAME},
+            "request_id": {
+                "type": "string",
+                "maxLength": _MAX_NAME,
+                "description": "The caller's name for the request; one is given if it is empty.",
+            },
             "subject": {
                 "type": "string",
                 "maxLength": _MAX_NAME,
@@ -123,19 +127,29 @@ def _property(column: Column) -> dict[str, Json]:
         ColumnKind.CATEGORY: "string",
     }[column.kind]
     schema: dict[str, Json] = {"type": [kind, "null"] if column.nullable else kind}
-    if column.minimum is not None:
-        schema["exclusiveMinimum" if column.minimum_open else "minimum"] = column.minimum
-    if column.maximum is not None:
-        schema["exclusiveMaximum" if column.maximum_open else "maximum"] = column.maximum
+    if column.kind is ColumnKind.INTEGER:
+        schema["minimum"], schema["maximum"] = column.whole_bounds
+    elif column.kind is ColumnKind.NUMBER:
+        schema |= _limits(column)
     if column.categories is not None:
         schema["enum"] = [*column.categories, *([None] if column.nullable else [])]
     elif column.is_category:
         schema["maxLength"] = _MAX_NAME
         if column.pattern is not None:
             schema["pattern"] = f"^(?:{column.pattern})"
-    words = [column.description, f"Unit: {column.unit}." if column.unit else ""]
+    whole = "No decimal point." if column.kind is ColumnKind.INTEGER else ""
+    words = [column.description, f"Unit: {column.unit}." if column.unit else "", whole]
     text = " ".join(word for word in words if word)
     return {**schema, "description": text} if text else schema
+
+
+def _limits(column: Column) -> dict[str, Json]:
+    limits: dict[str, Json] = {}
+    if column.minimum is not None:
+        limits["exclusiveMinimum" if column.minimum_open else "minimum"] = column.minimum
+    if column.maximum is not None:
+        limits["exclusiveMaximum" if column.maximum_open else "maximum"] = column.maximum
+    return limits
 
 
 def _decision(max_candidates: int) -> dict[str, Json]:

@@ -6,6 +6,7 @@ body looked at a second time, slowly, to name every field that is wrong.
 
 import math
 import re
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NoReturn, Protocol, cast
 
@@ -17,7 +18,9 @@ from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Te
 
 _MAX_REPORTED = 20
 _MAX_NAME = 128
-_INTEGER_LIMIT = 2**53  # beyond it a float64 no longer holds every integer
+_NO_JSON = "is not JSON, or it nests too deeply or holds a number beyond float64"
+_AT = re.compile(r" - at `\$\.([^`]*)`$")  # where msgspec saw it
+_ABSENT = object()
 
 Value = float | int | bool | str | None
 
@@ -92,7 +95,7 @@ class RowDecoder:
     def __init__(self, domain: Domain, *, max_candidates: int) -> None:
         self._domain = domain
         self._max_candidates = max_candidates
-        self._identifier = domain.identifier.name
+        self._identifier = _attribute(domain.candidate.index(domain.identifier))
         context = _struct("Context", domain.context)
         candidate = _struct("Candidate", domain.candidate)
         body = msgspec.defstruct(
@@ -126,12 +129,12 @@ class RowDecoder:
         """
         try:
             decoded = cast("_Body", self._decoder.decode(body))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             self._explain(body, error)
         ids = tuple(getattr(each, self._identifier) for each in decoded.candidates)
         if len(set(ids)) != len(ids):
             repeated = next(i for i, name in enumerate(ids) if name in ids[:i])
-            place = f"candidates[{repeated}].{self._identifier}"
+            place = f"candidates[{repeated}].{self._domain.identifier.name}"
             raise InvalidRequestError((FieldError(place, "duplicate", "occurs twice"),))
         return Request(
             request_id=decoded.request_id,
@@ -143,23 +146,23 @@ class RowDecoder:
     def _table(self, context: object, candidates: list[object]) -> Table:
         rows = len(candidates)
         table: dict[str, Floats | Texts] = {}
-        for column in self._domain.context:
-            value = cast("Value", getattr(context, column.name))
+        for at, column in enumerate(self._domain.context):
+            value = cast("Value", getattr(context, _attribute(at)))
             table[column.name] = _full(column, value, rows)
-        for column in self._domain.candidate:
-            name = column.name
-            table[name] = _array(column, [getattr(each, name) for each in candidates])
+        for at, column in enumerate(self._domain.candidate):
+            name = _attribute(at)
+            table[column.name] = _array(column, [getattr(each, name) for each in candidates])
         return table
 
     def _explain(self, body: bytes, cause: Exception) -> NoReturn:
         try:
             value: object = msgspec.json.decode(body)
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            error = FieldError("body", "json", "is not valid JSON")
-            raise InvalidRequestError((error,)) from cause
+        except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+            raise InvalidRequestError((FieldError("body", "json", _NO_JSON),)) from cause
         errors = list(_explain_body(self._domain, value, self._max_candidates))
-        if not errors:  # msgspec refuses something that the slow check has no word for
-            errors = [FieldError("body", "type", "does not have the contract's types")]
+        if not errors:  # a name that occurs twice in an object: the last one is read here
+            field = _AT.search(str(cause))
+            errors = [FieldError(field[1] if field else "body", "type", "breaks the contract")]
         raise InvalidRequestError(tuple(errors[:_MAX_REPORTED])) from cause
 
 
@@ -183,14 +186,21 @@ def _array(column: Column, values: list[Value]) -> Floats | Texts:
 
 def _struct(name: str, columns: tuple[Column, ...]) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any] | tuple[str, Any, Any]] = []
-    for column in columns:
+    for at, column in enumerate(columns):
         annotation = _annotation(column)
         if column.nullable:
-            fields.append((column.name, annotation | None, None))
+            fields.append((_attribute(at), annotation | None, None))
         else:
-            fields.append((column.name, annotation))
+            fields.append((_attribute(at), annotation))
     fields.sort(key=len)  # required fields come first
-    return msgspec.defstruct(name, fields, forbid_unknown_fields=True, frozen=True, gc=False)
+    names = {_attribute(at): column.name for at, column in enumerate(columns)}
+    return msgspec.defstruct(
+        name, fields, rename=names, forbid_unknown_fields=True, frozen=True, gc=False
+    )
+
+
+def _attribute(at: int) -> str:
+    return f"c{at}"  # a column's name need not be a Python name
 
 
 def _annotation(column: Column) -> Any:
@@ -210,20 +220,15 @@ def _annotation(column: Column) -> Any:
 
 
 def _limits(column: Column) -> msgspec.Meta:
-    low, high = column.minimum, column.maximum
     if column.kind is ColumnKind.INTEGER:
-        low = -_INTEGER_LIMIT if low is None else low
-        high = _INTEGER_LIMIT if high is None else high
+        low, high = column.whole_bounds
+        return msgspec.Meta(ge=low, le=high)
     limits: dict[str, Any] = {}
-    if low is not None:
-        limits["gt" if column.minimum_open else "ge"] = _number(column, low)
-    if high is not None:
-        limits["lt" if column.maximum_open else "le"] = _number(column, high)
+    if column.minimum is not None:
+        limits["gt" if column.minimum_open else "ge"] = column.minimum
+    if column.maximum is not None:
+        limits["lt" if column.maximum_open else "le"] = column.maximum
     return msgspec.Meta(**limits)
-
-
-def _number(column: Column, value: float) -> float | int:
-    return int(value) if column.kind is ColumnKind.INTEGER and value.is_integer() else value
 
 
 def _anchored(pattern: str | None) -> str | None:
@@ -243,10 +248,10 @@ def _explain_body(domain: Domain, value: object, max_candidates: int) -> list[Fi
         given = value.get(key, "")
         if not isinstance(given, str) or len(given) > _MAX_NAME:
             errors.append(FieldError(key, "type", f"must be a text of up to {_MAX_NAME} letters"))
-    errors += _explain_object("context", domain.context, value.get("context"))
-    candidates = value.get("candidates")
+    errors += _explain_object("context", domain.context, value.get("context", _ABSENT))
+    candidates = value.get("candidates", _ABSENT)
     if not isinstance(candidates, list):
-        errors.append(FieldError("candidates", "missing", "must be a list"))
+        errors.append(FieldError("candidates", _absence(candidates), "must be a list"))
         return errors
     if not 1 <= len(candidates) <= max_candidates:
         message = f"must hold 1 to {max_candidates} candidates"
@@ -258,9 +263,14 @@ def _explain_body(domain: Domain, value: object, max_candidates: int) -> list[Fi
     return errors
 
 
+def _absence(value: object) -> str:
+    """Return the rule that a value breaks which is not the list or object that it must be."""
+    return "missing" if value is _ABSENT else "null" if value is None else "type"
+
+
 def _explain_object(path: str, columns: tuple[Column, ...], value: object) -> list[FieldError]:
     if not isinstance(value, dict):
-        return [FieldError(path, "type" if value is not None else "missing", "must be an object")]
+        return [FieldError(path, _absence(value), "must be an object")]
     names = {column.name for column in columns}
     errors = [
         FieldError(f"{path}.{str(key)[:_MAX_NAME]}", "unknown_field", "is not in the contract")
@@ -286,19 +296,27 @@ def _explain_value(column: Column, value: object) -> tuple[str, str] | None:
         return _explain_text(column, value)
     if column.kind is ColumnKind.BOOLEAN:
         return None if isinstance(value, bool) else ("type", "must be true or false")
-    whole = column.kind is ColumnKind.INTEGER
+    if column.kind is ColumnKind.INTEGER:
+        return _explain_whole(column, value)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "type", "must be a whole number" if whole else "must be a number"
-    if whole and not float(value).is_integer():
-        return "type", "must be a whole number"
+        return "type", "must be a number"
     low, high = column.minimum, column.maximum
     if low is not None and (value < low or (column.minimum_open and value == low)):
         return "minimum", f"must be {'more than' if column.minimum_open else 'at least'} {low:g}"
     if high is not None and (value > high or (column.maximum_open and value == high)):
         return "maximum", f"must be {'less than' if column.maximum_open else 'at most'} {high:g}"
-    if whole and abs(value) > _INTEGER_LIMIT:
-        return "maximum", "must be at most 2**53"
+    if abs(value) > sys.float_info.max:
+        return ("minimum" if value < 0 else "maximum"), "must be a number that a float64 can hold"
     return None
+
+
+def _explain_whole(column: Column, value: object) -> tuple[str, str] | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return "type", "must be a whole number, written without a decimal point"
+    low, high = column.whole_bounds
+    if value < low:
+        return "minimum", f"must be at least {low}"
+    return ("maximum", f"must be at most {high}") if value > high else None
 
 
 def _explain_text(column: Column, value: object) -> tuple[str, str] | None:
