@@ -36,9 +36,11 @@ check: $(READY) ## format, lint, types, floors and dependencies
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry mlops
 
-gen: $(READY) ## write generated files again: golden files, rules, the recording
+gen: $(READY) ## write the committed generated files again; leaves no diff
 	$(BIN)/ruff format .
 	$(BIN)/pytest -q -n 0 -p no:randomly --regenerate-golden tests/unit
+
+recording: $(READY) ## record the picture of the demo in the README again
 	$(BIN)/python tools/record_demo.py
 
 bench: $(READY) ## measure; results go to benchmarks/results

@@ -17,6 +17,7 @@ from mlops.base.errors import ConfigError, MlopsError
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.cli.arguments import Format
 
+_WIDEST_NAME = 44
 STYLES = {
     Status.PASS: "green",
     Status.WARN: "yellow",
@@ -113,7 +114,9 @@ def width(terminal: bool) -> int | None:
 def verdict_table(title: str, verdicts: tuple[Verdict, ...]) -> RichTable:
     """Return a table of verdicts' findings."""
     table = RichTable(title=escape(title), title_justify="left", box=SIMPLE_HEAD)
-    table.add_column("check", overflow="fold")
+    names = [finding.check for verdict in verdicts for finding in verdict.findings]
+    widest = min(max(map(len, names), default=0), _WIDEST_NAME)
+    table.add_column("check", overflow="fold", min_width=widest)
     table.add_column("verdict", no_wrap=True)
     table.add_column("what was seen", overflow="fold")
     for verdict in verdicts:

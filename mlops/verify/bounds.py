@@ -159,9 +159,12 @@ def _exact_sum(values: Iterable[float]) -> float:
 
 
 def _times(one: Ends, other: Ends) -> Ends:
-    """Return the interval of a float product."""
+    """Return the interval of a float product.
+
+    Rounding to nearest keeps order, so every rounded product lies between the rounded corners.
+    """
     corners = [_product(a, b) for a in one for b in other]
-    return Ends(min(corners), max(corners)).wider(0.0)
+    return Ends(min(corners), max(corners))
 
 
 def _product(one: float, other: float) -> float:
