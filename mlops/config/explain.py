@@ -101,6 +101,8 @@ def _problem(found: Any, tree: object, origins: Origins) -> MlopsError:
         close = difflib.get_close_matches(key[-1], allowed, n=1)
         known = f"allowed here: {', '.join(allowed)}"
         hint = f"did you mean `{close[0]}`? {known}" if close else known
+        if key[-1] in allowed:  # another member of the union has it
+            hint = f"`{key[-1]}` belongs to another kind than the one chosen here"
         return ConfigError(f"{name} is not a known key", hint=hint, place=place)
     text = found["msg"].removeprefix("Value error, ")
     if kind == "union_tag_invalid":
