@@ -22,6 +22,8 @@ def assign(subject: str, *, share: float, salt: str) -> Arm:
     >>> assign("u1", share=0.0, salt="s"), assign("u1", share=1.0, salt="s")
     (<Arm.MODEL: 'model'>, <Arm.HOLDOUT: 'holdout'>)
     """
-    digest = hashlib.blake2b(f"{salt}:{subject}".encode(), digest_size=8).digest()
+    # The length keeps salt `a:b` with subject `c` apart from salt `a` with subject `b:c`.
+    text = f"{len(salt)}:{salt}:{subject}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     position = int.from_bytes(digest) / 2**64  # uniform in [0, 1)
     return Arm.HOLDOUT if position < share else Arm.MODEL

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _JSON = b"application/json"
 _METRICS = b"text/plain; version=0.0.4; charset=utf-8"
+_MOST_DIGITS = 18
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +70,7 @@ class App:
         chain: Decides.
         instruments: Counts.
         clock: Monotonic time.
+        new_id: Names a request whose caller did not, so that its decision can be referred to.
         model: Digest of the bundle.
         openapi: The document, encoded.
         max_body_bytes: Largest body.
@@ -80,6 +83,7 @@ class App:
         chain: Chain,
         instruments: Instruments,
         clock: Clock,
+        new_id: Callable[[], str],
         model: str,
         openapi: bytes,
         max_body_bytes: int,
@@ -88,6 +92,7 @@ class App:
         self._chain = chain
         self._instruments = instruments
         self._clock = clock
+        self._new_id = new_id
         self._model = model
         self._openapi = openapi
         self._max_body_bytes = max_body_bytes
@@ -142,6 +147,8 @@ class App:
             body = await self._read(scope, receive)
             arrived = self._clock.monotonic()
             request = self._decoder.decode(body)
+            if not request.request_id:
+                request = replace(request, request_id=self._new_id())
             decision = await self._chain.decide(request, arrived=arrived)
             answer = self._encode(request, decision)
         except _RefusedError as error:
@@ -164,11 +171,13 @@ class App:
         kind = headers.get(b"content-type", _JSON).split(b";")[0].strip().lower()
         if kind != _JSON:
             raise _RefusedError(415, "the body must be application/json")
-        if headers.get(b"content-encoding", b"identity") != b"identity":
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise _RefusedError(415, "compressed bodies are not accepted")
         declared = headers.get(b"content-length", b"0")
         limit = self._max_body_bytes
-        if int(declared) > limit:
+        if not declared.isdigit():
+            raise _RefusedError(400, "content-length is no number")
+        if len(declared) > _MOST_DIGITS or int(declared) > limit:
             raise _RefusedError(413, f"the body must have at most {limit} bytes")
         chunks: list[bytes] = []
         size = 0

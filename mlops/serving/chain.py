@@ -8,12 +8,11 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 
-from mlops.base.clock import Clock
-from mlops.contracts.domain import Floats
+from mlops.contracts.domain import Floats, Table
 from mlops.contracts.row import Request
 from mlops.experiments.assignment import Arm, assign
 from mlops.models.certificate import Range
@@ -22,7 +21,7 @@ from mlops.serving.breaker import Breaker
 from mlops.serving.decision import Decision, Reason, Source
 from mlops.serving.guard import inspect
 from mlops.serving.instruments import Instruments
-from mlops.serving.model_client import ModelClient, ModelFailedError, ModelGoneError
+from mlops.serving.model_client import ModelFailedError, ModelGoneError
 from mlops.serving.spec import ServingSpec
 
 _log = logging.getLogger(__name__)
@@ -44,6 +43,30 @@ class Limits:
         )
 
 
+class Model(Protocol):
+    """Who is asked for the model's scores; see `mlops.serving.model_client.ModelClient`."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be asked."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Number of questions that somebody waits for."""
+        ...
+
+    async def score(self, table: Table, rows: int, *, deadline: float) -> tuple[Floats, float]:
+        """Return one score a candidate, unchecked, and the seconds it took.
+
+        Raises:
+            TimeoutError: No answer came in time.
+            ModelGoneError: The process is not there or died.
+            ModelFailedError: The model raised.
+        """
+        ...
+
+
 class Chain:
     """Decides requests.
 
@@ -54,19 +77,17 @@ class Chain:
         limits: Certified range of the model's score.
         breaker: The model's breaker.
         instruments: Where guard breaches and model times are counted.
-        clock: Monotonic time.
     """
 
-    def __init__(  # noqa: PLR0913 - the chain's ports, joined in one place (`server`)
+    def __init__(
         self,
         spec: ServingSpec,
         heuristics: Mapping[str, Heuristic],
         *,
-        model: ModelClient | None,
+        model: Model | None,
         limits: Limits,
         breaker: Breaker,
         instruments: Instruments,
-        clock: Clock,
     ) -> None:
         self._spec = spec
         self._rungs = _rungs(spec.fallback, heuristics)
@@ -74,8 +95,6 @@ class Chain:
         self._limits = limits
         self._breaker = breaker
         self._instruments = instruments
-        self._clock = clock
-        self._deadline_s = spec.deadline_ms / 1000
         self._model_time_s = (spec.deadline_ms - spec.reserve_ms) / 1000
 
     @property
@@ -87,7 +106,7 @@ class Chain:
         """Answer a request, whatever the model does.
 
         Args:
-            request: A valid request.
+            request: A valid request with a subject or a request id, by which its arm is drawn.
             arrived: Monotonic seconds of its arrival.
         """
         source, scores = self._fall_back(request)
@@ -104,9 +123,10 @@ class Chain:
     def _fall_back(self, request: Request) -> tuple[Source, Floats]:
         for name, heuristic in self._rungs:
             try:
-                scores = heuristic.score(request.table, request.rows)
+                given = heuristic.score(request.table, request.rows)
+                scores = np.asarray(given, dtype=np.float64)
             except Exception:
-                # A heuristic is the user's code: whatever it raises, the next rung answers.
+                # A heuristic is the user's code: whatever it does, the next rung answers.
                 _log.exception("heuristic %s failed", name)
                 continue
             if scores.shape == (request.rows,) and np.isfinite(scores).all():
@@ -123,12 +143,15 @@ class Chain:
         ticket = self._breaker.allow()
         if ticket is None:
             return Reason.BREAKER_OPEN, None
-        reason, scores = await self._score(model, request, deadline)
-        self._breaker.record(ticket, ok=reason is Reason.OK)
+        reason = Reason.MODEL_ERROR
+        try:
+            reason, scores = await self._score(model, request, deadline)
+        finally:  # a ticket that is never recorded would leave the breaker half open for ever
+            self._breaker.record(ticket, ok=reason is Reason.OK)
         return reason, scores
 
     async def _score(
-        self, model: ModelClient, request: Request, deadline: float
+        self, model: Model, request: Request, deadline: float
     ) -> tuple[Reason, Floats | None]:
         try:
             scores, seconds = await model.score(request.table, request.rows, deadline=deadline)
@@ -138,6 +161,10 @@ class Chain:
             return Reason.MODEL_UNAVAILABLE, None
         except ModelFailedError as error:
             _log.warning("the model failed: %s", error)
+            return Reason.MODEL_ERROR, None
+        except Exception:
+            # Ours to fix, and no reason to leave the caller without the answer that is there.
+            _log.exception("the model could not be asked")
             return Reason.MODEL_ERROR, None
         self._instruments.observe_model(seconds)
         breach = inspect(scores, rows=request.rows, low=self._limits.low, high=self._limits.high)

@@ -31,6 +31,12 @@ RULES = (
 )  # fmt: skip
 CODES = ("200", "400", "404", "405", "413", "415", "422", "500", "503")
 CAUSES = ("died", "hung", "not_loaded")
+TRANSITIONS = (
+    (State.CLOSED, State.OPEN),
+    (State.OPEN, State.HALF_OPEN),
+    (State.HALF_OPEN, State.OPEN),
+    (State.HALF_OPEN, State.CLOSED),
+)
 
 
 class Instruments:
@@ -55,7 +61,8 @@ class Instruments:
         self._guard = {breach: guard.labels(service, breach.value) for breach in Breach}
         restarts = self._counter(telemetry.MODEL_RESTARTS)
         self._restarts = {cause: restarts.labels(service, cause) for cause in CAUSES}
-        self._transitions = self._counter(telemetry.BREAKER_TRANSITIONS)
+        transitions = self._counter(telemetry.BREAKER_TRANSITIONS)
+        self._transitions = {key: transitions.labels(service, *key) for key in TRANSITIONS}
         breaker = self._gauge(telemetry.BREAKER_STATE)
         self._breaker = {state: breaker.labels(service, state.value) for state in State}
         self._breaker[State.CLOSED].set(1)
@@ -96,7 +103,7 @@ class Instruments:
 
     def breaker_changed(self, old: State, new: State) -> None:
         """Record a change of the breaker's state."""
-        self._transitions.labels(self._service, old.value, new.value).inc()
+        self._transitions[old, new].inc()
         self._breaker[old].set(0)
         self._breaker[new].set(1)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 import sys
@@ -18,6 +19,7 @@ from mlops.serving.faults import Fault
 from mlops.serving.model_worker import WorkerSettings
 from mlops.serving.wire import LENGTH, Answer, Ask, pack, split_table, unpack_answer
 
+_log = logging.getLogger(__name__)
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 5.0
 _CALM_S = 10.0  # a process that lived this long has earned a quick restart
@@ -75,6 +77,7 @@ class ModelClient:
         self._quiet_since = 0.0
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
+        self._settled = asyncio.Event()  # it was ready once, or failed once
         self.fault = Fault()
 
     @property
@@ -99,12 +102,10 @@ class ModelClient:
                 await self._task
 
     async def wait_ready(self, timeout_s: float) -> bool:
-        """Wait until it can be asked; returns False if that takes too long."""
-        try:
-            await asyncio.wait_for(self._ready.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+        """Wait for the first process; returns False if it fails or takes too long."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._settled.wait(), timeout_s)
+        return self.ready
 
     async def score(self, table: Table, rows: int, *, deadline: float) -> tuple[Floats, float]:
         """Score a page of candidates.
@@ -143,6 +144,8 @@ class ModelClient:
         finally:
             self._waiting.pop(ask_id, None)
         if answer.error:
+            if self._clock.monotonic() >= deadline:  # the process has only dropped late work
+                raise TimeoutError
             raise ModelFailedError(answer.error)
         return np.frombuffer(answer.scores, dtype=np.float64), answer.seconds
 
@@ -150,7 +153,12 @@ class ModelClient:
         pause_s = _FIRST_PAUSE_S
         while True:
             started = self._clock.monotonic()
-            cause = await self._run_once()
+            try:
+                cause = await self._run_once()
+            except Exception:  # whatever it is, the next process may do better
+                _log.exception("the model process was lost")
+                cause = "died"
+            self._settled.set()
             self._watcher.model_restarted(cause)
             lived_s = self._clock.monotonic() - started
             pause_s = _FIRST_PAUSE_S if lived_s > _CALM_S else min(2 * pause_s, _LONGEST_PAUSE_S)
@@ -159,35 +167,46 @@ class ModelClient:
     async def _run_once(self) -> str:
         """Run one process to its end and return why it ended."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "mlops.serving.model_worker",
-                str(theirs.fileno()),
-                msgspec.json.encode(self._settings).decode(),
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
-            )
-        reader, writer = await asyncio.open_connection(sock=ours)
-        self._writer = writer
+        try:
+            with theirs:
+                process = await self._begin(theirs.fileno())
+        except OSError:
+            _log.exception("the model process cannot be started")
+            ours.close()
+            return "not_loaded"
+        except asyncio.CancelledError:
+            ours.close()
+            raise
         watch = asyncio.create_task(self._watch_for_hang(process))
         try:
+            reader, self._writer = await asyncio.open_connection(sock=ours)
             return await self._listen(reader, watch)
         finally:
             watch.cancel()
-            self._lose()
-            writer.close()
+            self._lose(ours)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
+
+    async def _begin(self, connection: int) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "mlops.serving.model_worker",
+            str(connection),
+            msgspec.json.encode(self._settings).decode(),
+            pass_fds=[connection],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
 
     async def _listen(self, reader: asyncio.StreamReader, watch: asyncio.Task[None]) -> str:
         try:
             first = await asyncio.wait_for(_read(reader), _LOAD_S)
             if first.error:
+                _log.error("the model process cannot load the bundle: %s", first.error)
                 return "not_loaded"
             self._ready.set()
+            self._settled.set()
             self._watcher.model_ready(ready=True)
             while True:
                 answer = await _read(reader)
@@ -213,9 +232,13 @@ class ModelClient:
                     process.kill()
                 return
 
-    def _lose(self) -> None:
+    def _lose(self, connection: socket.socket) -> None:
         was_ready = self.ready
         self._ready.clear()
+        if self._writer is None:
+            connection.close()
+        else:
+            self._writer.transport.abort()  # what it still had to say reaches nobody
         self._writer = None
         self._owed = 0
         for future in self._waiting.values():

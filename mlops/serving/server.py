@@ -7,6 +7,7 @@ resolves them and becomes this process.
 import asyncio
 import contextlib
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -91,7 +92,6 @@ async def _serve(
         limits=Limits.of(parts.certificate.score),
         breaker=Breaker(spec.breaker, clock, instruments.breaker_changed),
         instruments=instruments,
-        clock=clock,
     )
     openapi = document(
         parts.domain,
@@ -104,6 +104,7 @@ async def _serve(
         chain=chain,
         instruments=instruments,
         clock=clock,
+        new_id=lambda: secrets.token_hex(8),
         model=digest,
         openapi=msgspec.json.encode(openapi),
         max_body_bytes=spec.max_body_bytes,
@@ -159,6 +160,7 @@ def _config(app: App | AdminApp, drain_s: float) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="off",
+        ws="none",
         server_header=False,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=max(1, round(drain_s)),

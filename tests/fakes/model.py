@@ -1,0 +1,26 @@
+"""A fake model: answers a page with what a test has laid ready, or raises it."""
+
+from mlops.contracts.domain import Floats, Table
+
+Outcome = Floats | Exception
+
+
+class FakeModel:
+    """Stands in for `mlops.serving.model_client.ModelClient` in the chain.
+
+    Args:
+        outcome: Scores, or what is raised.
+    """
+
+    def __init__(self, outcome: Outcome, *, ready: bool = True, waiting: int = 0) -> None:
+        self.outcome = outcome
+        self.ready = ready
+        self.waiting = waiting
+        self.asked: list[float] = []
+
+    async def score(self, table: Table, rows: int, *, deadline: float) -> tuple[Floats, float]:
+        del table, rows
+        self.asked.append(deadline)
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome, 0.003
