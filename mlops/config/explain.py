@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -79,6 +79,22 @@ def _counted(problems: int) -> str:
     return f"the configuration has {many}"
 
 
+def key_hint(name: str, allowed: Sequence[str]) -> str:
+    """Return what to do about a key that is not known.
+
+    Args:
+        name: The key's last part.
+        allowed: Names that may stand there, those of other kinds of a union included.
+    """
+    if not allowed:
+        return "see all keys with `--cfg job`"
+    if name in allowed:
+        return f"`{name}` belongs to another kind than the one chosen here"
+    known = f"allowed here: {', '.join(allowed)}"
+    close = difflib.get_close_matches(name, allowed, n=1)
+    return f"did you mean `{close[0]}`? {known}" if close else known
+
+
 def _below(location: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
     return len(location) > len(above) and location[: len(above)] == above
 
@@ -98,12 +114,9 @@ def _problem(found: Any, tree: object, origins: Origins) -> MlopsError:
         )
     if kind == "extra_forbidden":
         allowed = allowed_names(key[:-1])
-        close = difflib.get_close_matches(key[-1], allowed, n=1)
-        known = f"allowed here: {', '.join(allowed)}"
-        hint = f"did you mean `{close[0]}`? {known}" if close else known
-        if key[-1] in allowed:  # another member of the union has it
-            hint = f"`{key[-1]}` belongs to another kind than the one chosen here"
-        return ConfigError(f"{name} is not a known key", hint=hint, place=place)
+        return ConfigError(
+            f"{name} is not a known key", hint=key_hint(key[-1], allowed), place=place
+        )
     text = found["msg"].removeprefix("Value error, ")
     if kind == "union_tag_invalid":
         tag, allowed_tags = found["ctx"]["tag"], found["ctx"]["expected_tags"]

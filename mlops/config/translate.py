@@ -1,6 +1,5 @@
 """A translation: what Hydra and OmegaConf complain about, said for a person, with its place."""
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from mlops.base.errors import ConfigError, Place
-from mlops.config.explain import allowed_names
+from mlops.config.explain import allowed_names, key_hint
 from mlops.config.origin import Key, Origins, short
 
 _NOISE = ("Set the environment variable", "See https://", "full_key:", "object_type=")
@@ -58,10 +57,9 @@ def _lines(error: Exception) -> tuple[str, list[str]]:
 def _unknown_key(place: Place) -> ConfigError:
     key: Key = tuple(place.key.partition("@")[0].split("."))
     allowed = allowed_names(key[:-1])
-    close = difflib.get_close_matches(key[-1], allowed, n=1)
-    known = f"allowed here: {', '.join(allowed)}" if allowed else "see all keys with `--cfg job`"
-    hint = f"did you mean `{close[0]}`? {known}" if close else known
-    return ConfigError(f"{place.key} is not a known key", hint=hint, place=place)
+    return ConfigError(
+        f"{place.key} is not a known key", hint=key_hint(key[-1], allowed), place=place
+    )
 
 
 def _culprit(message: str, full_key: object, arguments: Sequence[str]) -> Place | None:
