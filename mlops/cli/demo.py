@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from mlops.base.clock import SystemClock
+from mlops.base.digest import Json
 from mlops.base.errors import UnavailableError
 from mlops.base.verdict import Status
 from mlops.cli.arguments import parse
@@ -162,18 +163,7 @@ class _Story:
             with running_prometheus(
                 target, files, settings.slo, root / "demo" / "prometheus"
             ) as at:
-                prometheus: Prometheus | None = None
-                if at is None:
-                    self._line(
-                        "Prometheus is not installed (apt-get install prometheus):"
-                        " the drill runs without alerts"
-                    )
-                else:
-                    prometheus = HttpPrometheus(at, timeout_s=5.0)
-                    self._line(
-                        f"server {server.url}, Prometheus {at}, rules from"
-                        f" {', '.join(settings.slo.files)}, windows shortened by slo=fast"
-                    )
+                prometheus = self._prometheus(at, server.url)
                 clock = SystemClock()
                 traffic = Traffic(server.url, content, per_second=_PER_SECOND, clock=clock)
                 self._line(f"{_PER_SECOND:g} requests a second, {_CANDIDATES} candidates each")
@@ -192,6 +182,20 @@ class _Story:
                         self._out, status(objectives, settings.slo, prometheus, at=clock.now())
                     )
         return drilled
+
+    def _prometheus(self, at: str | None, server_url: str) -> Prometheus | None:
+        if at is None:
+            self._line(
+                "Prometheus is not installed (apt-get install prometheus):"
+                " the drill runs without alerts"
+            )
+            return None
+        files = ", ".join(self._composed.settings.slo.files)
+        self._line(
+            f"server {server_url}, Prometheus {at}, rules from {files},"
+            " windows shortened by slo=fast"
+        )
+        return HttpPrometheus(at, timeout_s=5.0)
 
     def _end(self, trained: Trained, drilled: Drilled) -> int:
         settings = self._composed.settings
@@ -217,28 +221,30 @@ class _Story:
             "mlops init my_service",
         ):
             self._out.print(f"  {command}")
-        self._console.result(
-            {
-                "service": settings.name,
-                "bundle": trained.bundle.digest,
-                "fired_after_s": drilled.fired_after_s,
-                "resolved_after_s": drilled.resolved_after_s,
-                "recovered_after_s": drilled.recovered_after_s,
-                "phases": [
-                    {
-                        "name": phase.name,
-                        "sent": len(phase.answers),
-                        "answered": phase.answered(),
-                        "in_time": phase.in_time(deadline_ms),
-                        "sources": dict(phase.sources()),
-                    }
-                    for phase in drilled.phases
-                ],
-            },
-            lambda out: None,
-        )
+        document = _document(settings.name, trained, drilled, deadline_ms)
+        self._console.result(document, lambda out: None)
         lost = any(phase.answered() < len(phase.answers) for phase in drilled.phases)
         return 1 if lost or drilled.recovered_after_s is None else 0
+
+
+def _document(service: str, trained: Trained, drilled: Drilled, deadline_ms: float) -> Json:
+    return {
+        "service": service,
+        "bundle": trained.bundle.digest,
+        "fired_after_s": drilled.fired_after_s,
+        "resolved_after_s": drilled.resolved_after_s,
+        "recovered_after_s": drilled.recovered_after_s,
+        "phases": [
+            {
+                "name": phase.name,
+                "sent": len(phase.answers),
+                "answered": phase.answered(),
+                "in_time": phase.in_time(deadline_ms),
+                "sources": dict(phase.sources()),
+            }
+            for phase in drilled.phases
+        ],
+    }
 
 
 def _phases(drilled: Drilled, deadline_ms: float) -> RichTable:

@@ -48,7 +48,7 @@ class Server:
             f"{self.admin_url}/faults", data=name.encode(), method="PUT"
         )
         try:
-            with urllib.request.urlopen(request, timeout=5):  # noqa: S310
+            with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - our own server
                 pass
         except OSError as error:
             raise UnavailableError(f"the server does not answer: {error}") from error
@@ -71,7 +71,7 @@ def running_server(overrides: Sequence[str], log: Path) -> Generator[Server, Non
     ]
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file)  # noqa: S603
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file)  # noqa: S603 - no shell, fixed program
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -118,7 +118,7 @@ def running_prometheus(
         f"--web.listen-address=127.0.0.1:{port}",
     ]
     with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603
+        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - no shell, fixed program
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url, process, folder / "prometheus.log")

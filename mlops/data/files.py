@@ -1,4 +1,4 @@
-"""A file of one's own, CSV or Parquet, read into a contract's dtypes."""
+"""A file source: CSV or Parquet of one's own, read into a contract's dtypes."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -18,7 +18,7 @@ import msgspec
 import uvicorn
 from pydantic import ValidationError
 
-from mlops.base.clock import SystemClock
+from mlops.base.clock import Clock, SystemClock
 from mlops.base.errors import ConfigError, MlopsError, UnavailableError
 from mlops.contracts.openapi import document
 from mlops.contracts.row import RowDecoder
@@ -74,9 +74,8 @@ async def _serve(
 ) -> None:
     spec = settings.serving
     clock = SystemClock()
-    parts, digest = bundle.parts, bundle.ref.digest
     instruments = Instruments(settings.service)
-    instruments.bundle_loaded(digest=digest, model=parts.model)
+    instruments.bundle_loaded(digest=bundle.ref.digest, model=bundle.parts.model)
     model = ModelClient(
         Path(settings.bundle),
         settings.packages,
@@ -85,6 +84,25 @@ async def _serve(
         watcher=instruments,
     )
     model.fault = parse(settings.faults)
+    app = _app(settings, bundle, model=model, instruments=instruments, clock=clock)
+    await model.start()
+    try:
+        await model.wait_ready(_MODEL_WAIT_S)
+        _announce(settings, public, admin, model_ready=model.ready)
+        await _run_until_stopped(app, public, AdminApp(model), admin, drain_s=spec.drain_s)
+    finally:
+        await model.stop()
+
+
+def _app(
+    settings: ServeSettings,
+    bundle: Bundle,
+    *,
+    model: ModelClient,
+    instruments: Instruments,
+    clock: Clock,
+) -> App:
+    spec, parts, digest = settings.serving, bundle.parts, bundle.ref.digest
     chain = Chain(
         spec,
         {name: fitted.heuristic for name, fitted in parts.heuristics.items()},
@@ -99,7 +117,7 @@ async def _serve(
         version=digest,
         max_candidates=settings.max_candidates,
     )
-    app = App(
+    return App(
         decoder=RowDecoder(parts.domain, max_candidates=settings.max_candidates),
         chain=chain,
         instruments=instruments,
@@ -109,13 +127,6 @@ async def _serve(
         openapi=msgspec.json.encode(openapi),
         max_body_bytes=spec.max_body_bytes,
     )
-    await model.start()
-    try:
-        await model.wait_ready(_MODEL_WAIT_S)
-        _announce(settings, public, admin, model_ready=model.ready)
-        await _run_until_stopped(app, public, AdminApp(model), admin, drain_s=spec.drain_s)
-    finally:
-        await model.stop()
 
 
 async def _run_until_stopped(

@@ -56,7 +56,9 @@ class ServingSpec(Section):
     drain_s: Annotated[float, Field(ge=0, le=600)] = 10.0
     """Seconds that requests in flight are given when the server is told to stop."""
     breaker: BreakerSpec = BreakerSpec()
+    """When a failing model is left alone."""
     holdout: HoldoutSpec = HoldoutSpec()
+    """Traffic that the heuristic answers on purpose."""
     faults_allowed: bool = False
     """Whether the fault switches for drills may be used."""
 

@@ -123,7 +123,7 @@ class _Loader(yaml.SafeLoader):
     aliases = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # untyped there
         if self.check_event(yaml.AliasEvent):
             self.aliases += 1
         if self.aliases > MAX_ALIASES:

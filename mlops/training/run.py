@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from mlops.base.clock import Clock
-from mlops.base.digest import Json
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.base.verdict import to_json as verdict_to_json
 from mlops.contracts.schema import as_table
 from mlops.data.sources import CrossingSource
 from mlops.data.split import Split, by_time
 from mlops.models.artifact import BundleRef, Parts, point, write
+from mlops.models.certificate import Certificate
 from mlops.models.heuristics import FittedHeuristic, History, fit_heuristic
 from mlops.models.lowering import lower
 from mlops.models.parity import prove
@@ -83,14 +83,63 @@ def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Train
         ConfigError: The model cannot be built, fitted or compiled.
         UnavailableError: Data cannot be reached or files not written.
     """
-    started_at = clock.now()
-    started = clock.monotonic()
+    started_at, started = clock.now(), clock.monotonic()
     steps = _Steps(clock, announce)
     with steps.step("read"):
         raw = plan.source.read()
     with steps.step("validate"):
         intake = take_in(raw, plan.schema, max_bad_share=plan.max_bad_share, folders=plan.folders)
         split = by_time(intake.frame, plan.split)
+    made = _make(plan, split, steps)
+    with steps.step("evaluate"):
+        measurements = measure(plan, split, made.program, made.heuristics)
+    with steps.step("bundle"):
+        bundle = _publish(plan, made, measurements)
+    cost = CostRecord(
+        fit_cpu_s=round(made.fit_cpu_s, 3),
+        wall_s=round(clock.monotonic() - started, 3),
+        peak_memory_mb=round(environment.peak_memory_mb(), 1),
+        steps_s=steps.seconds,
+    )
+    verdicts = (made.parity, made.certificate.verdict(), judge_cost(plan, cost))
+    run = RunRecord(
+        run_id=f"{started_at:%Y%m%dT%H%M%S}-{bundle.digest.removeprefix('sha256:')[:12]}",
+        service=plan.service,
+        model=plan.model.name,
+        started_at=started_at.isoformat(),
+        seed=plan.seed,
+        config=plan.config,
+        data=_data_record(intake, split),
+        environment=environment.describe(),
+        cost=cost,
+        bundle=bundle.digest,
+        measurements=to_json(measurements),
+        verdicts=[verdict_to_json(verdict) for verdict in verdicts],
+    )
+    path = record.write(run, plan.folders.runs)
+    return Trained(run, path, bundle, intake, measurements, verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What fitting and compiling made.
+
+    Attributes:
+        program: The compiled model.
+        heuristics: The fitted heuristics, by name.
+        parity: Whether the program equals what was fitted.
+        certificate: What is proved about it.
+        fit_cpu_s: CPU seconds of fitting.
+    """
+
+    program: Program
+    heuristics: Mapping[str, FittedHeuristic]
+    parity: Verdict
+    certificate: Certificate
+    fit_cpu_s: float
+
+
+def _make(plan: Plan, split: Split, steps: _Steps) -> _Made:
     cpu_before = environment.cpu_s()
     with steps.step("fit"):
         predictors = _fit(plan, split)
@@ -106,47 +155,25 @@ def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Train
             rows=plan.training.parity_rows,
         )
         certificate = certify(program, plan.request)
-    with steps.step("evaluate"):
-        measurements = measure(plan, split, program, heuristics)
-    with steps.step("bundle"):
-        quality: dict[str, Json] = {
-            "measurements": to_json(measurements),
-            "parity": verdict_to_json(parity),
-        }
-        parts = Parts(
-            service=plan.service,
-            model=plan.model.name,
-            domain=plan.request,
-            program=program,
-            heuristics=heuristics,
-            certificate=certificate,
-            quality=quality,
-        )
-        bundle = write(parts, plan.folders.bundles)
-        point(bundle, plan.folders.bundles, plan.service)
-    cost = CostRecord(
-        fit_cpu_s=round(fit_cpu_s, 3),
-        wall_s=round(clock.monotonic() - started, 3),
-        peak_memory_mb=round(environment.peak_memory_mb(), 1),
-        steps_s=steps.seconds,
-    )
-    verdicts = (parity, certificate.verdict(), judge_cost(plan, cost))
-    run = RunRecord(
-        run_id=f"{started_at:%Y%m%dT%H%M%S}-{bundle.digest.removeprefix('sha256:')[:12]}",
+    return _Made(program, heuristics, parity, certificate, fit_cpu_s)
+
+
+def _publish(plan: Plan, made: _Made, measurements: tuple[Measurement, ...]) -> BundleRef:
+    parts = Parts(
         service=plan.service,
         model=plan.model.name,
-        started_at=started_at.isoformat(),
-        seed=plan.seed,
-        config=plan.config,
-        data=_data_record(intake, split),
-        environment=environment.describe(),
-        cost=cost,
-        bundle=bundle.digest,
-        measurements=quality["measurements"],
-        verdicts=[verdict_to_json(verdict) for verdict in verdicts],
+        domain=plan.request,
+        program=made.program,
+        heuristics=made.heuristics,
+        certificate=made.certificate,
+        quality={
+            "measurements": to_json(measurements),
+            "parity": verdict_to_json(made.parity),
+        },
     )
-    path = record.write(run, plan.folders.runs)
-    return Trained(run, path, bundle, intake, measurements, verdicts)
+    bundle = write(parts, plan.folders.bundles)
+    point(bundle, plan.folders.bundles, plan.service)
+    return bundle
 
 
 def _fit(plan: Plan, split: Split) -> dict[str, SklearnPredictor]:

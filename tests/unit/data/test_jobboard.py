@@ -182,7 +182,7 @@ def test_categories_drift_by_the_share_of_rows() -> None:
 
 def test_drift_can_reach_every_declared_column() -> None:
     names = {column.name for column in read_domain(Training).features}
-    assert set(DriftColumn.__args__) <= names  # type: ignore[attr-defined]
+    assert set(DriftColumn.__args__) <= names  # type: ignore[attr-defined] # an alias
 
 
 def test_calibration_brings_the_rates_about() -> None:

@@ -129,7 +129,7 @@ def test_foreign_files_are_refused(folder: Path, file: str, content: str) -> Non
 @pytest.mark.skipif(not REAL.is_dir(), reason="the shared data folder is not beside the checkout")
 @pytest.mark.parametrize(("campaign", "items"), [("all", 80), ("men", 34)])
 def test_real_log_keeps_its_contract(campaign: str, items: int) -> None:
-    log = OpenBandit(REAL, campaign, ("random", "bts"))  # type: ignore[arg-type]
+    log = OpenBandit(REAL, campaign, ("random", "bts"))  # type: ignore[arg-type] # a text
     frame = log.read()
     assert len(frame) == 20_000
     assert validate(Training, frame).violations == ()
