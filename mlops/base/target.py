@@ -32,9 +32,11 @@ def load_class(path: str, expected: type[T], *, packages: Sequence[str]) -> type
     module_name, _, name = path.rpartition(".")
     try:
         found: object = getattr(importlib.import_module(module_name), name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # a project's own module may do anything
+        own = isinstance(error, ImportError | AttributeError)
+        cause = str(error) if own else f"{type(error).__name__}: {error}"
         raise ConfigError(
-            f"`_target_: {path}` cannot be imported: {error}",
+            f"`_target_: {path}` cannot be imported: {cause}",
             hint="check the spelling, and that the package is installed or on PYTHONPATH",
         ) from error
     if not (isinstance(found, type) and issubclass(found, expected)):

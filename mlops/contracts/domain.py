@@ -76,6 +76,19 @@ class Column(BaseModel):
     description: str = ""
     opaque: tuple[str, ...] = ()
 
+    @model_validator(mode="after")
+    def _allows_something(self) -> "Column":
+        low, high = self.minimum, self.maximum
+        if low is not None and high is not None:
+            single = low == high and not (self.minimum_open or self.maximum_open)
+            if not (low < high or single):
+                message = f"no number lies between {low:g} and {high:g}"
+                raise ValueError(message)
+        if self.categories == ():
+            message = "no category is allowed"
+            raise ValueError(message)
+        return self
+
     @property
     def is_category(self) -> bool:
         """Whether values are texts."""

@@ -67,9 +67,13 @@ def read_domain(schema: Schema) -> Domain:
     """Read a pandera model into a domain.
 
     Raises:
-        ContractError: A column has no role, an unsupported dtype, or a check without meaning.
+        ContractError: The class is no valid model, or a column has no role, an unsupported dtype,
+            or checks without meaning.
     """
-    compiled = schema.to_schema()
+    try:
+        compiled = schema.to_schema()
+    except Exception as error:  # pandera raises errors of many kinds for a class that is wrong
+        raise ContractError(f"contract {schema.__name__} cannot be read: {error}") from error
     columns = tuple(_read_column(schema, str(name), c) for name, c in compiled.columns.items())
     opaque = tuple(str(check.name or check.error) for check in compiled.checks)
     try:
@@ -86,6 +90,28 @@ def _read_column(schema: Schema, name: str, column: Any) -> Column:
             f"contract {schema.__name__}: column {name!r} has no role",
             hint="give it metadata=context(), candidate(), logged() or outcome()",
         )
+    if column.regex or not column.required:
+        raise ContractError(
+            f"contract {schema.__name__}: column {name!r} may be left out, or stands for several",
+            hint="name each column; one whose values may be missing has nullable=True",
+        )
+    try:
+        return _typed_column(schema, name, column, marks)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise _senseless(schema, name, problem) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise _senseless(schema, name, str(error)) from error
+
+
+def _senseless(schema: Schema, name: str, problem: str) -> ContractError:
+    return ContractError(
+        f"contract {schema.__name__}: column {name!r} makes no sense: {problem}",
+        hint="see its checks and its metadata",
+    )
+
+
+def _typed_column(schema: Schema, name: str, column: Any, marks: Mapping[str, Any]) -> Column:
     limits: dict[str, object] = {}
     opaque: list[str] = []
     for check in column.checks:
@@ -94,7 +120,7 @@ def _read_column(schema: Schema, name: str, column: Any) -> Column:
             opaque.append(str(check.name or check.error))
         else:
             limits.update(found)
-    return Column(
+    found = Column(
         name=name,
         kind=_read_kind(schema, name, str(column.dtype)),
         scope=Scope(marks["scope"]),
@@ -106,6 +132,10 @@ def _read_column(schema: Schema, name: str, column: Any) -> Column:
         opaque=tuple(opaque),
         **cast("dict[str, Any]", limits),
     )
+    if found.identifier and (not found.is_category or found.nullable):
+        message = "the identifier must be a text that is never missing"
+        raise ValueError(message)
+    return found
 
 
 def _read_kind(schema: Schema, name: str, dtype: str) -> ColumnKind:

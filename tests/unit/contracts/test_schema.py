@@ -201,3 +201,61 @@ def test_table_and_frame_are_each_other_s_way_back() -> None:
     assert table["person"].tolist() == ["ann", None, "cy", "di"]
     assert table["new"].dtype == np.float64
     pd.testing.assert_frame_equal(as_frame(table, columns), frame)
+
+
+def identified(**columns: tuple[Any, Any]) -> Any:
+    """Return a contract with an identifier and some columns, each an annotation and a field."""
+    item = (str, Field(metadata=candidate(identifier=True)))
+    every = {"item": item, **columns}
+    return type(
+        "Wrong",
+        (DataFrameModel,),
+        {
+            "__annotations__": {name: annotation for name, (annotation, _) in every.items()},
+            **{name: field for name, (_, field) in every.items()},
+        },
+    )
+
+
+ROLE: dict[str, Any] = {"metadata": candidate()}
+SENSELESS: dict[str, tuple[tuple[Any, Any], str]] = {
+    "no number is allowed": ((float, Field(ge=5, le=1, **ROLE)), "'x'.*between 5 and 1"),
+    "an open end meets a closed one": ((float, Field(gt=1, le=1, **ROLE)), "'x'.*between 1 and 1"),
+    "no value is allowed": ((float, Field(isin=[], **ROLE)), "'x'.*no category"),
+    "texts and numbers are mixed": ((float, Field(isin=["a", 1], **ROLE)), "'x'.*convert"),
+    "a bound is a text": ((float, Field(ge="a", **ROLE)), "'x'.*convert"),
+    "a scope is unknown": ((float, Field(metadata={"mlops": {"scope": "no"}})), "'x'.*'no'"),
+    "a role is not ours": ((float, Field(metadata={"other": 1})), "'x' has no role"),
+    "a column may be left out": ((float | None, Field(**ROLE)), "'x' may be left out"),
+    "a name stands for several": ((float, Field(alias="y_.*", regex=True, **ROLE)), "several"),
+    "a dtype is not supported": ((list[int], Field(**ROLE)), "'x' has dtype"),
+    "a second identifier": ((str, Field(metadata=candidate(identifier=True))), "exactly one"),
+}
+
+
+@pytest.mark.parametrize("sentence", SENSELESS)
+def test_senseless_contract_is_refused_with_its_column(sentence: str) -> None:
+    column, message = SENSELESS[sentence]
+    with pytest.raises(ContractError, match=message):
+        read_domain(identified(x=column))
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        (float, Field(metadata=candidate(identifier=True))),
+        (str, Field(nullable=True, metadata=candidate(identifier=True))),
+    ],
+)
+def test_identifier_is_a_text_that_is_never_missing(item: tuple[Any, Any]) -> None:
+    with pytest.raises(ContractError, match=r"'item'.*never missing"):
+        read_domain(identified(item=item))
+
+
+def test_class_that_pandera_refuses_is_told() -> None:
+    class Wrong(DataFrameModel):
+        item: str = Field(metadata=candidate(identifier=True))
+        x = Field(metadata=candidate())
+
+    with pytest.raises(ContractError, match=r"contract Wrong cannot be read: .*x"):
+        read_domain(Wrong)
