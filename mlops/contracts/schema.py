@@ -120,7 +120,7 @@ def _typed_column(schema: Schema, name: str, column: Any, marks: Mapping[str, An
             opaque.append(str(check.name or check.error))
         else:
             limits.update(found)
-    found = Column(
+    typed = Column(
         name=name,
         kind=_read_kind(schema, name, str(column.dtype)),
         scope=Scope(marks["scope"]),
@@ -132,10 +132,10 @@ def _typed_column(schema: Schema, name: str, column: Any, marks: Mapping[str, An
         opaque=tuple(opaque),
         **cast("dict[str, Any]", limits),
     )
-    if found.identifier and (not found.is_category or found.nullable):
+    if typed.identifier and (not typed.is_category or typed.nullable):
         message = "the identifier must be a text that is never missing"
         raise ValueError(message)
-    return found
+    return typed
 
 
 def _read_kind(schema: Schema, name: str, dtype: str) -> ColumnKind:
