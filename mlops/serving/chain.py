@@ -52,7 +52,7 @@ class Model(Protocol):
         ...
 
     @property
-    def waiting(self) -> int:
+    def owed(self) -> int:
         """Number of questions that somebody waits for."""
         ...
 
@@ -138,7 +138,7 @@ class Chain:
         model = self._model
         if model is None or not model.ready:
             return Reason.MODEL_UNAVAILABLE, None
-        if model.waiting >= self._spec.max_in_flight:
+        if model.owed >= self._spec.max_in_flight:
             return Reason.OVERLOAD, None
         ticket = self._breaker.allow()
         if ticket is None:

@@ -16,6 +16,7 @@ import numpy as np
 from mlops.base.clock import Clock
 from mlops.contracts.domain import Floats, Table
 from mlops.serving.faults import Fault
+from mlops.serving.log import ALWAYS
 from mlops.serving.model_worker import WorkerSettings
 from mlops.serving.wire import LENGTH, Answer, Ask, pack, split_table, unpack_answer
 
@@ -90,6 +91,11 @@ class ModelClient:
         """Number of questions that somebody waits for."""
         return len(self._waiting)
 
+    @property
+    def owed(self) -> int:
+        """Number of questions that the process has not answered, abandoned ones included."""
+        return self._owed
+
     async def start(self) -> None:
         """Start the process and keep it running until `stop`."""
         self._task = asyncio.create_task(self._keep_running())
@@ -162,6 +168,9 @@ class ModelClient:
             self._watcher.model_restarted(cause)
             lived_s = self._clock.monotonic() - started
             pause_s = _FIRST_PAUSE_S if lived_s > _CALM_S else min(2 * pause_s, _LONGEST_PAUSE_S)
+            _log.warning(
+                "model process ended: %s; the next starts in %.2f s", cause, pause_s, extra=ALWAYS
+            )
             await asyncio.sleep(pause_s)
 
     async def _run_once(self) -> str:
@@ -208,6 +217,7 @@ class ModelClient:
             self._ready.set()
             self._settled.set()
             self._watcher.model_ready(ready=True)
+            _log.info("model process ready", extra=ALWAYS)
             while True:
                 answer = await _read(reader)
                 self._owed -= 1

@@ -11,8 +11,9 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Generator
+from collections.abc import Coroutine, Generator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import uvicorn
@@ -25,10 +26,11 @@ from mlops.contracts.row import RowDecoder
 from mlops.models.artifact import Bundle, load
 from mlops.serving.admin import AdminApp
 from mlops.serving.app import App, Receive, Scope, Send
-from mlops.serving.breaker import Breaker
+from mlops.serving.breaker import Breaker, State
 from mlops.serving.chain import Chain, Limits
 from mlops.serving.faults import FaultKind, parse
 from mlops.serving.instruments import Instruments
+from mlops.serving.log import ALWAYS, configure
 from mlops.serving.model_client import ModelClient
 from mlops.serving.settings import ServeSettings
 
@@ -64,9 +66,16 @@ def run(settings: ServeSettings) -> None:
     with contextlib.closing(public):
         if settings.serving.faults_allowed:
             with contextlib.closing(_listen("127.0.0.1", settings.serving.admin_port)) as admin:
-                asyncio.run(_serve(settings, bundle, public, admin))
+                _run(_serve(settings, bundle, public, admin))
         else:
-            asyncio.run(_serve(settings, bundle, public, None))
+            _run(_serve(settings, bundle, public, None))
+
+
+def _run(serving: Coroutine[Any, Any, None]) -> None:
+    """Run on the loop that uvicorn prefers, which is uvloop where it is installed."""
+    factory = uvicorn.Config(app="none", log_config=None).get_loop_factory()
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(serving)
 
 
 async def _serve(
@@ -103,12 +112,17 @@ def _app(
     clock: Clock,
 ) -> App:
     spec, parts, digest = settings.serving, bundle.parts, bundle.ref.digest
+
+    def breaker_changed(old: State, new: State) -> None:
+        instruments.breaker_changed(old, new)
+        _log.warning("breaker: %s, was %s", new.value, old.value, extra=ALWAYS)
+
     chain = Chain(
         spec,
         {name: fitted.heuristic for name, fitted in parts.heuristics.items()},
         model=model,
         limits=Limits.of(parts.certificate.score),
-        breaker=Breaker(spec.breaker, clock, instruments.breaker_changed),
+        breaker=Breaker(spec.breaker, clock, breaker_changed),
         instruments=instruments,
     )
     openapi = document(
@@ -143,6 +157,7 @@ async def _run_until_stopped(
     servers = [_Server(_config(each, drain_s)) for each, _ in listeners]
 
     def stop() -> None:
+        _log.info("told to stop: answering what is in flight", extra=ALWAYS)
         for server in servers:
             server.should_exit = True
 
@@ -212,6 +227,7 @@ def _announce(
     }
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
     sys.stdout.flush()
+    _log.info("serving at %s with bundle %s", line["url"], settings.bundle, extra=ALWAYS)
 
 
 def _url(listener: socket.socket) -> str:
@@ -221,17 +237,17 @@ def _url(listener: socket.socket) -> str:
 
 def main() -> int:
     """Start from a settings file; returns the exit code."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
     try:
         path = Path(sys.argv[1])
-        run(ServeSettings.model_validate_json(path.read_bytes()))
+        settings = ServeSettings.model_validate_json(path.read_bytes())
+        configure(settings.service, SystemClock())
+        run(settings)
     except (IndexError, OSError, ValidationError) as error:
-        _log.error("%s: settings cannot be read: %s", " ".join(sys.argv[1:]), error)
+        sys.stderr.write(f"error: settings {' '.join(sys.argv[1:])} cannot be read: {error}\n")
         return 2
     except MlopsError as error:
-        _log.error("%s%s", error.message, f"; {error.hint}" if error.hint else "")
+        hint = f"      {error.hint}\n" if error.hint else ""
+        sys.stderr.write(f"error: {error.message}\n{hint}")
         return 3 if isinstance(error, UnavailableError) else 2
     return 0
 

@@ -12,10 +12,10 @@ class FakeModel:
         outcome: Scores, or what is raised.
     """
 
-    def __init__(self, outcome: Outcome, *, ready: bool = True, waiting: int = 0) -> None:
+    def __init__(self, outcome: Outcome, *, ready: bool = True, owed: int = 0) -> None:
         self.outcome = outcome
         self.ready = ready
-        self.waiting = waiting
+        self.owed = owed
         self.asked: list[float] = []
 
     async def score(self, table: Table, rows: int, *, deadline: float) -> tuple[Floats, float]:

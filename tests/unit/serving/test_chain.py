@@ -62,7 +62,7 @@ WHY: dict[str, tuple[Any, Reason]] = {
     ),
     "there is no model": (lambda: Joined(None), Reason.MODEL_UNAVAILABLE),
     "the breaker is open": (opened, Reason.BREAKER_OPEN),
-    "too many wait for the model": (lambda: Joined(FakeModel(GOOD, waiting=2)), Reason.OVERLOAD),
+    "too many wait for the model": (lambda: Joined(FakeModel(GOOD, owed=2)), Reason.OVERLOAD),
     "a score is missing": (lambda: Joined(FakeModel(GOOD[:2])), Reason.GUARD_INCOMPLETE),
     "a score is no number": (lambda: Joined(FakeModel(GOOD * math.nan)), Reason.GUARD_NOT_FINITE),
     "a score is out of range": (lambda: Joined(FakeModel(GOOD + 1)), Reason.GUARD_OUT_OF_RANGE),
@@ -205,7 +205,7 @@ def test_cancelled_question_gives_its_probe_back() -> None:
 
 
 def test_overload_is_no_failure_of_the_model() -> None:
-    it = Joined(FakeModel(GOOD, waiting=2))
+    it = Joined(FakeModel(GOOD, owed=2))
     for _ in range(20):
         assert decide(it).reason is Reason.OVERLOAD
     assert it.breaker.state is State.CLOSED

@@ -1,0 +1,77 @@
+"""Log lines: JSON, and few of them however often something fails."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from mlops.serving.log import ALWAYS, Lines, Throttle
+from tests.fakes.clock import ManualClock
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def written(clock: ManualClock) -> Iterator[tuple[logging.Logger, io.StringIO]]:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(Lines("shop"))
+    handler.addFilter(Throttle(clock))
+    logger = logging.getLogger("tests.serving.log")
+    logger.addHandler(handler)
+    logger.propagate = False
+    yield logger, stream
+    logger.removeHandler(handler)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_line_is_json_with_service_level_and_event(
+    written: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, stream = written
+    logger.warning("the model failed: %s", 'a "quoted"\nreason')
+    (line,) = lines(stream)
+    assert line["service"] == "shop"
+    assert line["level"] == "warning"
+    assert line["event"] == 'the model failed: a "quoted"\nreason'
+
+
+def test_failure_of_every_request_is_one_line_in_ten_seconds_that_counts_the_rest(
+    written: tuple[logging.Logger, io.StringIO], clock: ManualClock
+) -> None:
+    logger, stream = written
+    for number in range(100):
+        logger.warning("the model failed: %s", number)
+    assert len(lines(stream)) == 1
+    clock.advance(10.0)
+    logger.warning("the model failed: %s", "again")
+    assert lines(stream)[1]["held_back"] == 99
+
+
+def test_other_kinds_and_changes_of_state_are_not_held_back(
+    written: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, stream = written
+    for _ in range(3):
+        logger.warning("breaker: %s", "open", extra=ALWAYS)
+    logger.warning("one kind")
+    logger.warning("another kind")
+    assert len(lines(stream)) == 5
+
+
+def test_exception_is_in_the_line(written: tuple[logging.Logger, io.StringIO]) -> None:
+    logger, stream = written
+    try:
+        _ = 1 / 0
+    except ZeroDivisionError:
+        logger.exception("heuristic %s failed", "popularity")
+    (line,) = lines(stream)
+    assert "ZeroDivisionError" in str(line["exception"])
