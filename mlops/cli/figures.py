@@ -7,10 +7,11 @@ from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table as RichTable
 
+from mlops.quality.business import describe
+from mlops.quality.figure import figure
 from mlops.quality.measure import Measurement, SubjectKind
 
 _HUNDRED = 100
-_THOUSAND = 1000
 
 
 def show_measurements(out: RichConsole, measurements: Sequence[Measurement]) -> None:
@@ -46,6 +47,9 @@ def show_measurements(out: RichConsole, measurements: Sequence[Measurement]) -> 
             reasons.setdefault(f"{m.subject}: {m.abstained}", []).append(m.metric)
     for reason, metrics in reasons.items():
         out.print(f"[yellow]{escape(', '.join(metrics))} abstain[/] for {escape(reason)}")
+    for m in measurements:
+        if m.reference and "_per_1000_" in m.metric:
+            out.print(escape(describe(m)))
 
 
 def _cell(measurement: Measurement) -> str:
@@ -60,12 +64,3 @@ def _cell(measurement: Measurement) -> str:
 def _short(value: float) -> str:
     """Return an interval's end, in two digits: more would pretend to know it."""
     return f"{value:,.0f}" if abs(value) >= _HUNDRED else f"{value:.2g}"
-
-
-def figure(value: float) -> str:
-    """Return a number with as many digits as a reader wants.
-
-    >>> figure(138576.0), figure(0.80337), figure(0.0033909)
-    ('138,576', '0.803', '0.00339')
-    """
-    return f"{value:,.0f}" if abs(value) >= _THOUSAND else f"{value:.3g}"

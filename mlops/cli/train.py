@@ -14,10 +14,11 @@ from mlops.base.errors import ConfigError
 from mlops.base.verdict import Status, worst
 from mlops.cli.arguments import parse
 from mlops.cli.console import STYLES, Console, verdict_table
-from mlops.cli.figures import figure, show_measurements
+from mlops.cli.figures import show_measurements
 from mlops.config.check import check
 from mlops.config.compose import Composed, run_application
 from mlops.config.resolve import contracts, plan
+from mlops.quality.figure import figure
 from mlops.quality.measure import Measurement, SubjectKind
 from mlops.training.intake import told
 from mlops.training.run import Trained, train
