@@ -29,6 +29,7 @@ from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.config.explain import explain, require
+from mlops.config.keys import allowed_names, is_known
 from mlops.config.origin import Loaded, Origins
 from mlops.config.settings import Settings
 from mlops.config.translate import of_composition, of_value
@@ -111,7 +112,7 @@ def run_application(
 
     # Without it Hydra prints a traceback of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    ordered = _positionals_first([*standard, *arguments])
+    ordered = _positionals_first([*standard, *map(_added, arguments)])
     with _arguments(f"mlops {command}", ordered), _told(arguments, roots):
         application()
     if failures:
@@ -139,6 +140,18 @@ def _positionals_first(arguments: Sequence[str]) -> list[str]:
     return [*overrides, *(a for a in arguments if a not in overrides)]
 
 
+def _added(argument: str) -> str:
+    """Return an override so that Hydra takes it where no file sets its key, if the key is known.
+
+    >>> _added("quality.confidence=0.9"), _added("quality.confidnce=0.9"), _added("model=logistic")
+    ('++quality.confidence=0.9', 'quality.confidnce=0.9', 'model=logistic')
+    """
+    name, equals, _ = argument.partition("=")
+    key = tuple(name.split("."))
+    group = len(key) == 1 and bool(allowed_names(key))
+    return f"++{argument}" if equals and not group and is_known(key) else argument
+
+
 def _joined(failures: Sequence[MlopsError]) -> MlopsError:
     """Return the failures of a run or of a sweep's members as one error.
 
@@ -161,7 +174,8 @@ def _of_member(error: MlopsError) -> MlopsError:
     if hydra_config.mode is not RunMode.MULTIRUN or placed:
         return error
     typed = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
-    error.place = Place(f"override {' '.join(cast('list[str]', typed))}")
+    plain = (each.removeprefix("++") for each in cast("list[str]", typed))
+    error.place = Place(f"override {' '.join(plain)}")
     return error
 
 
@@ -196,8 +210,8 @@ def _read(config: DictConfig) -> Composed:
     typed = cast(
         "dict[str, list[str]]", OmegaConf.to_container(hydra_config.overrides, resolve=False)
     )
-    overrides = tuple(typed["task"])
-    origins = Origins(_files([*typed["hydra"], *overrides]), overrides)
+    overrides = tuple(override.removeprefix("++") for override in typed["task"])
+    origins = Origins(_files([*typed["hydra"], *typed["task"]]), overrides)
     try:
         tree = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:

@@ -1,15 +1,14 @@
 """An explanation: what a composer or a validator complains about, said for a person."""
 
-import difflib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError
+from mlops.config.keys import allowed_names, key_hint
 from mlops.config.origin import Key, Origins, walk
-from mlops.config.settings import Settings
 
 _SHOWN = 80
 _MISSING = "???"
@@ -64,35 +63,9 @@ def _open(tree: object, key: Key) -> Iterator[Key]:
         yield from _open(value, (*key, str(name)))
 
 
-def allowed_names(key: Key) -> list[str]:
-    """Return the names that the configuration allows below a key.
-
-    >>> allowed_names(("store",))
-    ['root']
-    """
-    schema = Settings.model_json_schema()
-    return sorted(_names(schema, schema, key))
-
-
 def _counted(problems: int) -> str:
     many = "1 problem" if problems == 1 else f"{problems} problems"
     return f"the configuration has {many}"
-
-
-def key_hint(name: str, allowed: Sequence[str]) -> str:
-    """Return what to do about a key that is not known.
-
-    Args:
-        name: The key's last part.
-        allowed: Names that may stand there, those of other kinds of a union included.
-    """
-    if not allowed:
-        return "see all keys with `--cfg job`"
-    if name in allowed:
-        return f"`{name}` belongs to another kind than the one chosen here"
-    known = f"allowed here: {', '.join(allowed)}"
-    close = difflib.get_close_matches(name, allowed, n=1)
-    return f"did you mean `{close[0]}`? {known}" if close else known
 
 
 def _below(location: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
@@ -153,18 +126,3 @@ def _contradiction(context: Mapping[str, Any], key: Key, origins: Origins) -> Ml
     message = context["message"]
     text = message if message.startswith(name) else f"{name}: {message}"
     return ConfigError(text, place=place)
-
-
-def _names(schema: Mapping[str, Any], node: Mapping[str, Any], key: Key) -> set[str]:
-    """Return the names of the properties that a JSON Schema allows below a key."""
-    if "$ref" in node:
-        return _names(schema, schema["$defs"][node["$ref"].rpartition("/")[2]], key)
-    names: set[str] = set()
-    for branch in (*node.get("anyOf", ()), *node.get("oneOf", ())):
-        names |= _names(schema, branch, key)
-    if not key:
-        return names | set(node.get("properties", {}))
-    below = node.get("properties", {}).get(key[0])
-    if below is None:
-        below = node.get("items") if key[0].isdigit() else node.get("additionalProperties")
-    return names | _names(schema, below, key[1:]) if isinstance(below, dict) else names

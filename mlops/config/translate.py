@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from mlops.base.errors import ConfigError, Place
-from mlops.config.explain import allowed_names, key_hint
+from mlops.config.keys import allowed_names, key_hint
 from mlops.config.origin import Key, Origins, short
 
 _NOISE = ("Set the environment variable", "See https://", "full_key:", "object_type=")
@@ -49,7 +49,7 @@ def of_value(error: Exception, origins: Origins) -> ConfigError:
 
 
 def _lines(error: Exception) -> tuple[str, list[str]]:
-    text = str(error).partition("Config search path:")[0]
+    text = str(error).partition("Config search path:")[0].replace("'++", "'")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0], [line for line in lines[1:] if not line.startswith(_NOISE)]
 
@@ -66,9 +66,9 @@ def _culprit(message: str, full_key: object, arguments: Sequence[str]) -> Place 
     """Return the override that a message is about: it quotes it, its key, or its choice."""
     quoted = re.findall(r"'([^']+)'", message)
     for argument in arguments:
-        key, _, value = argument.partition("=")
-        bare = key.lstrip("+~")
-        if any(text in (argument, key, bare, f"{bare}/{value}", value) for text in quoted):
+        plain = argument.lstrip("+~")
+        bare, _, value = plain.partition("=")
+        if any(text in (plain, argument, bare, f"{bare}/{value}", value) for text in quoted):
             return Place(f"override {argument}", key=bare)
         if full_key == bare or any(text and value.startswith(text) for text in quoted[:1]):
             return Place(f"override {argument}", key=bare)

@@ -201,6 +201,9 @@ WRONG = {
         8, "training.heuristics.mine.heuristic", "`_target_: package.module.Class`",
     ),
     "an estimator's argument is unknown in an override": typed(
+        "model.estimator.max_itr=3", "model.estimator.max_itr", "did you mean 'max_iter'?"
+    ),
+    "an estimator's argument is unknown in an override that adds": typed(
         "+model.estimator.max_itr=3", "model.estimator.max_itr", "did you mean 'max_iter'?"
     ),
     "an estimator's argument is unknown in a file": own(
@@ -369,7 +372,8 @@ def test_right_config_of_ones_own_passes(
         MODEL + "sklearn.linear_model.LogisticRegression\n"
     )
     monkeypatch.chdir(tmp_path)
-    code = main(["check", "serving.deadline_ms=80", "owner=${name}"])
+    arguments = ["serving.deadline_ms=80", "owner=${name}", "seed=5", "model.estimator.C=0.5"]
+    code = main(["check", *arguments, "quality.confidence=0.9", "serving.breaker.probes=3"])
     assert code == 0, capsys.readouterr()
 
 
