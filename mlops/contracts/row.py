@@ -7,7 +7,9 @@ body looked at a second time, slowly, to name every field that is wrong.
 import math
 import re
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any, Literal, NoReturn, Protocol, cast
 
 import msgspec
@@ -239,11 +241,7 @@ def _anchored(pattern: str | None) -> str | None:
 def _explain_body(domain: Domain, value: object, max_candidates: int) -> list[FieldError]:
     if not isinstance(value, dict):
         return [FieldError("body", "type", "must be an object")]
-    errors = [
-        FieldError(str(key)[:_MAX_NAME], "unknown_field", "is not part of a request")
-        for key in value
-        if key not in ("context", "candidates", "request_id", "subject")
-    ]
+    errors = _unknown("", value, ("context", "candidates", "request_id", "subject"))
     for key in ("request_id", "subject"):
         given = value.get(key, "")
         if not isinstance(given, str) or len(given) > _MAX_NAME:
@@ -268,15 +266,19 @@ def _absence(value: object) -> str:
     return "missing" if value is _ABSENT else "null" if value is None else "type"
 
 
+def _unknown(prefix: str, value: dict[object, object], known: Collection[str]) -> list[FieldError]:
+    """Return the first unknown keys: a body of a megabyte can hold a hundred thousand."""
+    unknown = (str(key)[:_MAX_NAME] for key in value if key not in known)
+    return [
+        FieldError(f"{prefix}{key}", "unknown_field", "is not part of the contract")
+        for key in islice(unknown, _MAX_REPORTED)
+    ]
+
+
 def _explain_object(path: str, columns: tuple[Column, ...], value: object) -> list[FieldError]:
     if not isinstance(value, dict):
         return [FieldError(path, _absence(value), "must be an object")]
-    names = {column.name for column in columns}
-    errors = [
-        FieldError(f"{path}.{str(key)[:_MAX_NAME]}", "unknown_field", "is not in the contract")
-        for key in value
-        if key not in names
-    ]
+    errors = _unknown(f"{path}.", value, {column.name for column in columns})
     for column in columns:
         problem = (
             _explain_value(column, value[column.name])
