@@ -50,7 +50,8 @@ class ServingSpec(Section):
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
     """Largest request body; a larger one gets 413."""
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Requests waiting for the model at once; beyond it the heuristic answers."""
+    """Answers that the model process may owe at once, abandoned ones included; beyond it the
+    heuristic answers."""
     hang_ms: Annotated[float, Field(gt=0)] = 1000.0
     """Milliseconds without any answer after which the model process is killed and replaced."""
     drain_s: Annotated[float, Field(ge=0, le=600)] = 10.0
