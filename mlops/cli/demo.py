@@ -210,7 +210,7 @@ class _Story:
         for text, seconds in told.items():
             if seconds is not None:
                 self._out.print(f"  {text} after {seconds:.0f} s")
-        folder = Path(sys.executable).parent
+        folder = os.path.relpath(Path(sys.executable).parent)
         on_path = shutil.which("mlops") is not None
         self._out.print(f"\ntry next{'' if on_path else f', with {folder} on PATH'}")
         for command in (
