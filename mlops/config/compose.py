@@ -15,6 +15,7 @@ from typing import cast
 
 import hydra
 import yaml
+from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
@@ -29,6 +30,7 @@ from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.config.explain import explain, require
+from mlops.config.hydra_guard import refuse_code, refuse_imports
 from mlops.config.keys import allowed_names, is_known
 from mlops.config.origin import Loaded, Origins
 from mlops.config.settings import Settings
@@ -113,10 +115,24 @@ def run_application(
     # Without it Hydra prints a traceback of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ordered = _positionals_first([*standard, *map(_added, arguments)])
+    _refuse_code(primary, ordered, arguments)
     with _arguments(f"mlops {command}", ordered), _told(arguments, roots):
         application()
     if failures:
         raise _joined(failures)
+
+
+def _refuse_code(primary: Path, ordered: Sequence[str], arguments: Sequence[str]) -> None:
+    """Look at Hydra's own node before Hydra acts on it."""
+    refuse_imports([*ordered, (primary / f"{_NAME}.yaml").read_text(encoding="utf-8")])
+    overrides = [a for a in ordered if not a.startswith("-") and (a[:1] == "~" or "=" in a)]
+    with (
+        _told(arguments, (primary, PACKAGED)),
+        initialize_config_dir(str(primary), version_base="1.3"),
+    ):
+        loader = GlobalHydra.instance().config_loader()
+        config = loader.load_configuration(_NAME, overrides, RunMode.MULTIRUN)
+    refuse_code(cast("dict[str, object]", OmegaConf.to_container(config.hydra, resolve=False)))
 
 
 def compose(arguments: Sequence[str], *, folder: Path) -> Composed:

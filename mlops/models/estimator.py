@@ -136,6 +136,11 @@ class _Builder:
             if name not in known:
                 message = f"`_target_: {target.path}` has no argument {name!r}"
                 raise ConfigError(message, hint=_suggest(name, known), key=(*key, name))
+        if target.arguments.get("memory") is not None:
+            message = (
+                f"`_target_: {target.path}` may not have a `memory`: it reads pickles from disk"
+            )
+            raise ConfigError(message, hint="leave it out", key=(*key, "memory"))
         arguments = {
             name: self._value(value, (*key, name)) for name, value in target.arguments.items()
         }
