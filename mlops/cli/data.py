@@ -45,7 +45,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _fetch(console: Console, composed: Composed) -> None:
-    target = folders(composed.settings, Path.cwd()).root / "data"
+    target = folders(composed.settings, Path.cwd()).data
     with console.steps() as announce:
         announce("fetching the Open Bandit sample")
         fetched = fetch(target, environment=os.environ)

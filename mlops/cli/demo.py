@@ -98,7 +98,7 @@ class _Story:
         if source.folder is not None:
             self._line(f"reading {source.folder}")
             return
-        target = folders(self._composed.settings, self._folder).root / "data"
+        target = folders(self._composed.settings, self._folder).data
         try:
             fetched = fetch(target, environment=os.environ)
         except UnavailableError as error:

@@ -23,7 +23,7 @@ from mlops.contracts.domain import Column
 from mlops.contracts.sample import draw
 from mlops.models.artifact import Bundle, load, resolve
 from mlops.models.kernels import kernel_name
-from mlops.quality.measure import Measurement, from_json
+from mlops.quality.measure import from_json
 from mlops.quality.verdicts import judge
 from mlops.release.gates import Decision, decide
 from mlops.release.latency import judge_latency, time_calls
@@ -69,7 +69,7 @@ def gate(composed: Composed, folder: Path) -> tuple[Bundle, Decision]:
         _schema(bundle, loaded),
         verdict_from_json(quality["parity"]),
         bundle.parts.certificate.verdict(),
-        judge(settings.quality, _measured(quality)),
+        judge(settings.quality, from_json(quality["measurements"])),
         _latency(settings, bundle),
     )
     decision = decide(settings.name, verdicts, unknown_blocks=settings.release.unknown_blocks)
@@ -84,10 +84,6 @@ def _quality(bundle: Bundle) -> Mapping[str, Json]:
             hint="train again with this version of mlops",
         )
     return quality
-
-
-def _measured(quality: Mapping[str, Json]) -> tuple[Measurement, ...]:
-    return from_json(quality["measurements"])
 
 
 def _schema(bundle: Bundle, loaded: Contracts) -> Verdict:

@@ -125,7 +125,7 @@ def run_application(
 def _refuse_code(primary: Path, ordered: Sequence[str], arguments: Sequence[str]) -> None:
     """Look at Hydra's own node before Hydra acts on it."""
     refuse_imports([*ordered, (primary / f"{_NAME}.yaml").read_text(encoding="utf-8")])
-    overrides = [a for a in ordered if not a.startswith("-") and (a[:1] == "~" or "=" in a)]
+    overrides = [argument for argument in ordered if _is_override(argument)]
     with (
         _told(arguments, (primary, PACKAGED)),
         initialize_config_dir(str(primary), version_base="1.3"),
@@ -152,8 +152,12 @@ def _positionals_first(arguments: Sequence[str]) -> list[str]:
     >>> _positionals_first(["a=1", "-m", "b=1,2", "--cfg", "job"])
     ['a=1', 'b=1,2', '-m', '--cfg', 'job']
     """
-    overrides = [a for a in arguments if not a.startswith("-") and (a[:1] == "~" or "=" in a)]
+    overrides = [argument for argument in arguments if _is_override(argument)]
     return [*overrides, *(a for a in arguments if a not in overrides)]
+
+
+def _is_override(argument: str) -> bool:
+    return not argument.startswith("-") and (argument[:1] == "~" or "=" in argument)
 
 
 def _added(argument: str) -> str:

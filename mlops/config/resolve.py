@@ -76,7 +76,7 @@ def plan(composed: Composed, loaded: Contracts, folder: Path) -> Plan:
         source=source(
             settings.data.source,
             columns=loaded.training.columns,
-            folder=places.root / "data",
+            folder=places.data,
         ),
         schema=loaded.schema,
         domain=loaded.training,

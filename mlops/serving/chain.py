@@ -53,7 +53,7 @@ class Model(Protocol):
 
     @property
     def owed(self) -> int:
-        """Number of questions that somebody waits for."""
+        """Number of questions that it has not answered, abandoned ones included."""
         ...
 
     async def score(self, table: Table, rows: int, *, deadline: float) -> tuple[Floats, float]:

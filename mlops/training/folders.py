@@ -15,6 +15,11 @@ class Folders:
     root: Path
 
     @property
+    def data(self) -> Path:
+        """Public data sets that were fetched."""
+        return self.root / "data"
+
+    @property
     def snapshots(self) -> Path:
         """Immutable data sets."""
         return self.root / "snapshots"
