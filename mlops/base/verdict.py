@@ -33,6 +33,9 @@ class Finding:
         limit: The figure it was held against, if there is one.
         unit: Unit of `value` and `limit` (`ms`, `rows`, `ratio`); empty if none.
         place: Where it was seen.
+        key: Where in the configuration it comes from, from `Settings` downwards; rooms below
+            `config` know no files, and `config` turns it into the place.
+        hint: What to do about it; empty if the message says it.
     """
 
     check: str
@@ -42,6 +45,8 @@ class Finding:
     limit: float | None = None
     unit: str = ""
     place: Place | None = None
+    key: tuple[str, ...] = ()
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

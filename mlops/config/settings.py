@@ -17,6 +17,7 @@ from mlops.serving.spec import ServingSpec
 from mlops.slo.spec import SloSpec
 from mlops.training.folders import Folders
 from mlops.training.spec import TrainingSpec
+from mlops.verify.spec import VerifySpec
 
 Package = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 
@@ -61,6 +62,8 @@ class Settings(Section):
     """Where and how it is served."""
     slo: SloSpec
     """Objectives and alerts."""
+    verify: VerifySpec = VerifySpec()
+    """What is checked before anything runs, and what is proved about a model."""
 
     @model_validator(mode="after")
     def _fallback_is_declared(self) -> Self:
