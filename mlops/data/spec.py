@@ -124,6 +124,11 @@ class DataSpec(Section):
     split: SplitSpec = SplitSpec()
     """How they are divided by time."""
 
+    expected_rows: int | None = Field(default=None, ge=1)
+    """Rows that a run will read, from which its cost is predicted before anything is read. None:
+    what the source knows, a former run's record, or the file's size; declare it where those tell
+    nothing, or where the data will grow."""
+
     @model_validator(mode="after")
     def _drift_inside_the_log(self) -> "DataSpec":
         if isinstance(self.source, JobBoardSource):

@@ -47,6 +47,8 @@ class ServingSpec(Section):
     itself takes under one; the rest is for a busy machine that wakes the server late."""
     fallback: Annotated[tuple[str, ...], Field(min_length=1)]
     """Names of heuristics of the bundle, in the order tried; a static order is always the last."""
+    expected_rps: Annotated[float, Field(gt=0)] | None = None
+    """Requests a second at a quiet hour, for checks that depend on traffic; null if not known."""
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
     """Largest request body; a larger one gets 413."""
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 64

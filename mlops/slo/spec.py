@@ -77,6 +77,10 @@ class SloSpec(Section):
     scrape_interval_s: Annotated[int, Field(gt=0, le=120)] = 15
     """Seconds between scrapes of the service; at most 120, since a sample is stale after 300."""
 
+    retention_days: Annotated[float, Field(gt=0, le=3660)] = 40.0
+    """Days that Prometheus keeps its data, `--storage.tsdb.retention.time`, whose own default is
+    15. The budget is summed over the whole period, so it must be longer than that."""
+
     evaluation_interval_s: Annotated[int, Field(gt=0, le=120)] = 30
     """Seconds between evaluations of the rules; adds to the time until an alert."""
 

@@ -1,6 +1,23 @@
 """A verify section: what is checked before anything runs, and what is proved about a model."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from mlops.base.section import Section
+
+HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+
+
+class DeclaredHost(Section):
+    """A machine that is not this one, described in three figures."""
+
+    speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    """How fast a core of it is, relative to a core of this machine: 0.5 takes twice as long."""
+    cores: Annotated[int, Field(ge=1, le=4096)]
+    """Cores that a run may use there."""
+    memory_mb: Annotated[float, Field(gt=0)]
+    """MiB of memory that a run may use there."""
 
 
 class VerifySpec(Section):
@@ -10,3 +27,9 @@ class VerifySpec(Section):
     """Whether `check` fits and asks the pipeline once on some 200 rows drawn from the contract.
     It runs none of your data, and finds what no signature tells; switch it off for estimators
     that are slow or heavy to build."""
+    host: Annotated[str, Field(min_length=1)] = "this"
+    """Machine that the cost is predicted for: `this`, a name from `hosts`, or a file that
+    `mlops check --calibrate FILE` wrote on another machine. Relative paths start where the
+    command runs."""
+    hosts: dict[HostName, DeclaredHost] = {}
+    """Machines that are not this one, by name; `this` is taken."""
