@@ -31,5 +31,5 @@ class VerifySpec(Section):
     """Machine that the cost is predicted for: `this`, a name from `hosts`, or a file that
     `mlops check --calibrate FILE` wrote on another machine. Relative paths start where the
     command runs."""
-    hosts: dict[HostName, DeclaredHost] = {}
+    hosts: dict[HostName, DeclaredHost] = Field(default_factory=dict)
     """Machines that are not this one, by name; `this` is taken."""
