@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 
 from mlops.base.errors import ConfigError
 from mlops.contracts.domain import Domain
+from mlops.models.compilable import refusal
 from mlops.models.flat import (
     Head,
     IdentityLink,
@@ -36,11 +37,6 @@ from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
 from mlops.models.spec import ExpectedValueScore, ScoreSpec
 
-SUPPORTED = (
-    "HistGradientBoostingClassifier, HistGradientBoostingRegressor, LogisticRegression, and "
-    "CalibratedClassifierCV over a classifier of these"
-)
-
 
 def lower(predictors: Mapping[str, SklearnPredictor], domain: Domain, score: ScoreSpec) -> Program:
     """Compile a service's fitted predictors to one program.
@@ -55,6 +51,10 @@ def lower(predictors: Mapping[str, SklearnPredictor], domain: Domain, score: Sco
             a head that is not there, or a value column that is no number or may be missing.
     """
     _check_score(score, domain)
+    for predictor in predictors.values():
+        refused = refusal(predictor.estimator)
+        if refused is not None:
+            raise ConfigError(refused.reason, hint=refused.hint, key=refused.key)
     vocabularies = [predictor.vocabulary for predictor in predictors.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         # A head fitted on fewer rows may know fewer texts: its code space is the union.
