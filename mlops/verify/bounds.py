@@ -10,7 +10,7 @@ of recursive summation; Moore, Kearfott and Cloud, Introduction to Interval Anal
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -48,12 +48,15 @@ class Ends(NamedTuple):
         return Ends(max(self.low, low), min(self.high, high))
 
 
-def certify(program: Program, domain: Domain) -> Certificate:
+def certify(
+    program: Program, domain: Domain, *, tighter: Mapping[str, Sequence[Ends]] | None = None
+) -> Certificate:
     """Prove the range of every raw score, output and of the score, and that all are finite.
 
     Args:
         program: The compiled model.
         domain: The contract that it answers for.
+        tighter: For heads by name each member's raw score, as `mlops.verify.interval` proved it.
 
     Returns:
         The certificate; `unknown` says what could not be proved, and why.
@@ -61,9 +64,11 @@ def certify(program: Program, domain: Domain) -> Certificate:
     box = whole_box(program, domain)
     unbounded = _unbounded(program, domain)
     raws = {
-        head.name: [_raw(program, member.raw, box) for member in head.members]
+        head.name: [raw_ends(program, member.raw, box) for member in head.members]
         for head in program.outline.heads
     }
+    for name, ends in (tighter or {}).items():
+        raws[name] = [a.within(b.low, b.high) for a, b in zip(raws[name], ends, strict=True)]
     outputs = {head.name: _output(head, raws[head.name]) for head in program.outline.heads}
     score = _score(program, domain, outputs)
     everything = [*(e for ends in raws.values() for e in ends), *outputs.values(), score]
@@ -110,7 +115,8 @@ def _column(program: Program, domain: Domain, term: NumberTerm) -> Column:
     return domain.column(program.outline.inputs[term.column].name)
 
 
-def _raw(program: Program, raw: Raw, box: Box) -> Ends:
+def raw_ends(program: Program, raw: Raw, box: Box) -> Ends:
+    """Return an interval that a raw score cannot leave for any row of a box."""
     if isinstance(raw, TreesRaw):
         return _trees(program, raw, box)
     terms = [Ends(raw.intercept, raw.intercept)]
