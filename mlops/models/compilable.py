@@ -166,6 +166,17 @@ def refusal(estimator: Any) -> Refusal | None:
     return next(_whole(estimator), None)
 
 
+def part_refusals(part: Any, key: Key, *, predicts: bool) -> tuple[Refusal, ...]:
+    """Return everything of one transformer or estimator that cannot be compiled.
+
+    Args:
+        part: It need not be fitted; what is nested in it is looked at too.
+        key: Where it stands in the `ModelSpec`.
+        predicts: Whether it is to predict, not to transform.
+    """
+    return tuple(_predictor(part, key) if predicts else _transformer(part, key))
+
+
 def _whole(estimator: Any) -> Iterator[Refusal]:
     if not _has_column_steps(estimator):
         yield from _predictor(estimator, ("estimator",))
