@@ -127,7 +127,7 @@ class LinearRaw(Value):
 
 
 class TreesRaw(Value):
-    """A raw score that is a sum of trees' leaves, added in order to the baseline."""
+    """A raw score that is a sum of trees' leaves, added in order to the baseline, then divided."""
 
     kind: Literal["trees"] = "trees"
     baseline: float
@@ -135,6 +135,8 @@ class TreesRaw(Value):
     """First tree in the table of roots."""
     last: int
     """One past the last tree."""
+    divisor: int = Field(default=1, ge=1)
+    """What the sum is divided by: the number of trees where the score is their mean."""
 
 
 class IdentityLink(Value):
@@ -210,7 +212,7 @@ class Head(Value):
 class Outline(Value):
     """A compiled model without its trees: `program.json`."""
 
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     inputs: tuple[Input, ...] = Field(min_length=1)
     """Columns of the encoded matrix, in order."""
     heads: tuple[Head, ...] = Field(min_length=1)

@@ -10,10 +10,17 @@ from typing import Any
 
 from pydantic import ValidationError
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+)
+from sklearn.ensemble._forest import BaseForest
 from sklearn.frozen import FrozenEstimator  # type: ignore[import-untyped] # the stubs are older
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import BaseDecisionTree
 
 from mlops.base.errors import ConfigError
 from mlops.contracts.domain import Domain
@@ -26,11 +33,11 @@ from mlops.models.flat import (
     LogitLink,
     Member,
     Outline,
-    Raw,
     SigmoidLink,
 )
 from mlops.models.forms import Form, Inputs
 from mlops.models.lowering_columns import lower_transformer
+from mlops.models.lowering_forests import lower_forest, lower_stages
 from mlops.models.lowering_linear import lower_linear
 from mlops.models.lowering_trees import Table, lower_boosting
 from mlops.models.predictor import SklearnPredictor
@@ -65,11 +72,13 @@ def lower(predictors: Mapping[str, SklearnPredictor], domain: Domain, score: Sco
     compiler = _Compiler(Inputs(domain.features, vocabularies[0]))
     features = compiler.inputs.features()
     heads = tuple(
-        Head(name=name, members=tuple(compiler.members(predictor.estimator, features)))
+        Head(
+            name=name, members=tuple(compiler.members(predictor.estimator, features, sparse=False))
+        )
         for name, predictor in predictors.items()
     )
     try:
-        outline = Outline(inputs=tuple(compiler.inputs.found), heads=heads, score=score)
+        outline = Outline(inputs=tuple(compiler.inputs.found), heads=tuple(heads), score=score)
         return Program(outline, compiler.table.finish())
     except ValidationError as error:
         raise ConfigError(f"the model cannot be compiled: {error.errors()[0]['msg']}") from error
@@ -100,48 +109,60 @@ class _Compiler:
     inputs: Inputs
     table: Table = field(default_factory=Table)
 
-    def members(self, estimator: Any, forms: Sequence[Form]) -> list[Member]:
-        """Return the members whose mean output is the estimator's."""
+    def members(self, estimator: Any, forms: Sequence[Form], *, sparse: bool) -> list[Member]:
+        """Return the members whose mean output is the estimator's.
+
+        Args:
+            estimator: Fitted.
+            forms: What enters it.
+            sparse: Whether that is a sparse matrix.
+        """
         if isinstance(estimator, FrozenEstimator):
-            return self.members(estimator.estimator, forms)
+            return self.members(estimator.estimator, forms, sparse=sparse)
         if isinstance(estimator, Pipeline):
             for _, step in estimator.steps[:-1]:
                 forms = lower_transformer(step or "passthrough", forms, self.inputs)
-            return self.members(estimator.steps[-1][1], forms)
+                sparse = sparse or _gives_sparse(step)
+            return self.members(estimator.steps[-1][1], forms, sparse=sparse)
         if isinstance(estimator, CalibratedClassifierCV):
-            return [self._calibrated(part, forms) for part in estimator.calibrated_classifiers_]
-        return [Member(raw=self._raw(estimator, forms), link=_link(estimator))]
+            parts: Any = estimator.calibrated_classifiers_
+            return [self._calibrated(part, forms, sparse=sparse) for part in parts]
+        _refuse_classes(estimator)
+        return [self._member(estimator, forms, sparse=sparse)]
 
-    def _calibrated(self, part: Any, forms: Sequence[Form]) -> Member:
-        inner = self.members(part.estimator, forms)
-        if len(inner) != 1 or inner[0].link.kind != "logit":
-            raise ConfigError("a calibrated classifier inside another cannot be compiled")
-        return Member(raw=inner[0].raw, link=_calibrator(part))
+    def _calibrated(self, part: Any, forms: Sequence[Form], *, sparse: bool) -> Member:
+        (inner,) = self.members(part.estimator, forms, sparse=sparse)
+        return Member(raw=inner.raw, link=_calibrator(part))
 
-    def _raw(self, estimator: Any, forms: Sequence[Form]) -> Raw:
+    def _member(self, estimator: Any, forms: Sequence[Form], *, sparse: bool) -> Member:
+        rising: Link = LogitLink() if hasattr(estimator, "classes_") else IdentityLink()
         match estimator:
-            case HistGradientBoostingClassifier():
-                return lower_boosting(estimator, forms, self.inputs, table=self.table)
-            case HistGradientBoostingRegressor():
-                return lower_boosting(estimator, forms, self.inputs, table=self.table)
-            case LogisticRegression():
-                return lower_linear(estimator, forms, self.inputs)
-        name = type(estimator).__name__
-        raise ConfigError(f"{name} cannot be compiled", hint=f"supported: {SUPPORTED}")
+            case HistGradientBoostingClassifier() | HistGradientBoostingRegressor():
+                raw = lower_boosting(estimator, forms, self.inputs, table=self.table)
+                return Member(raw=raw, link=rising)
+            case GradientBoostingClassifier() | GradientBoostingRegressor():
+                raw = lower_stages(estimator, forms, self.inputs, table=self.table, sparse=sparse)
+                return Member(raw=raw, link=rising)
+            case BaseForest() | BaseDecisionTree():
+                raw = lower_forest(estimator, forms, self.inputs, table=self.table, sparse=sparse)
+                return Member(raw=raw, link=IdentityLink())
+        return Member(raw=lower_linear(estimator, forms, self.inputs), link=rising)
 
 
-def _link(estimator: Any) -> Link:
-    if hasattr(estimator, "classes_"):
-        if len(estimator.classes_) != 2:
-            raise ConfigError("a classifier of more or less than two classes cannot be compiled")
-        return LogitLink()
-    name = type(estimator._loss.link).__name__
-    if name != "IdentityLink":
+def _gives_sparse(transformer: Any) -> bool:
+    """Tell whether a fitted transformer may give a sparse matrix."""
+    if isinstance(transformer, OneHotEncoder):
+        return bool(getattr(transformer, "sparse_output", True))
+    return bool(getattr(transformer, "sparse_output_", False))
+
+
+def _refuse_classes(estimator: Any) -> None:
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and len(classes) != 2:
         raise ConfigError(
-            f"HistGradientBoostingRegressor with loss {estimator.loss!r} cannot be compiled",
-            hint="use squared_error, absolute_error or quantile",
+            f"{type(estimator).__name__} met {len(classes)} classes, and only two can be compiled",
+            hint="the outcome must be 0 in some rows and 1 in others, in every fold",
         )
-    return IdentityLink()
 
 
 def _calibrator(part: Any) -> Link:
@@ -154,7 +175,5 @@ def _calibrator(part: Any) -> Link:
                 x=tuple(calibrator.X_thresholds_.tolist()),
                 y=tuple(calibrator.y_thresholds_.tolist()),
             )
-    raise ConfigError(
-        f"CalibratedClassifierCV with method {part.method!r} cannot be compiled",
-        hint="use sigmoid or isotonic",
-    )
+    message = f"no link for method {part.method!r}, which the table of what can be compiled lists"
+    raise AssertionError(message)

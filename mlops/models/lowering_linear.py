@@ -12,7 +12,7 @@ from mlops.models.forms import CodedForm, Form, Inputs, NumberForm, TextForm
 
 
 def lower_linear(estimator: Any, forms: Sequence[Form], inputs: Inputs) -> LinearRaw:
-    """Return the raw score of a fitted binary LogisticRegression.
+    """Return the raw score of a fitted linear regressor or binary linear classifier.
 
     Args:
         estimator: The fitted model.
@@ -22,21 +22,22 @@ def lower_linear(estimator: Any, forms: Sequence[Form], inputs: Inputs) -> Linea
     Raises:
         ConfigError: A missing value that the contract allows would reach it, or a text.
     """
+    name = type(estimator).__name__
     numbers: list[NumberTerm] = []
     tables: dict[int, Floats] = {}
-    weights = np.asarray(estimator.coef_, dtype=np.float64)[0].tolist()
+    weights = np.asarray(estimator.coef_, dtype=np.float64).ravel().tolist()
     for weight, form in zip(weights, forms, strict=True):
         match form:
             case NumberForm(column, steps):
                 if not any(step.kind == "fill" for step in steps):
-                    _refuse_missing(inputs, column)
+                    _refuse_missing(inputs, column, name)
                 numbers.append(NumberTerm(column=column, steps=steps, weight=weight))
             case CodedForm(column, values):
-                term = weight * _finite(values, column, inputs)
+                term = weight * _finite(values, column, inputs, name)
                 tables[column] = tables.get(column, np.zeros(len(term))) + term
             case TextForm(column):
-                name = inputs.contract(column).name
-                raise ConfigError(f"text column {name!r} reaches LogisticRegression unencoded")
+                text = inputs.contract(column).name
+                raise ConfigError(f"text column {text!r} reaches {name} unencoded")
     intercept = np.asarray(estimator.intercept_, dtype=np.float64).ravel()
     return LinearRaw(
         intercept=float(intercept[0]),
@@ -48,21 +49,21 @@ def lower_linear(estimator: Any, forms: Sequence[Form], inputs: Inputs) -> Linea
     )
 
 
-def _refuse_missing(inputs: Inputs, column: int) -> None:
+def _refuse_missing(inputs: Inputs, column: int, estimator: str) -> None:
     allowed = inputs.contract(column)
     if allowed.nullable:
         raise ConfigError(
-            f"the contract lets {allowed.name!r} be missing, and LogisticRegression fails on it",
+            f"the contract lets {allowed.name!r} be missing, and {estimator} fails on it",
             hint="put a SimpleImputer before it, or make the column not nullable",
         )
 
 
-def _finite(values: Floats, column: int, inputs: Inputs) -> Floats:
+def _finite(values: Floats, column: int, inputs: Inputs, estimator: str) -> Floats:
     missing = np.isnan(values)
     if bool((missing & inputs.possible(column)).any()):
         name = inputs.contract(column).name
         raise ConfigError(
-            f"values of {name!r} become missing, and LogisticRegression fails on them",
+            f"values of {name!r} become missing, and {estimator} fails on them",
             hint="set the encoder's unknown_value and encoded_missing_value to a number",
         )
     # What the contract does not allow never comes, but a table has to say something.

@@ -1,17 +1,27 @@
 """Lowering of tree ensembles: histogram gradient boosting flattened into one table of nodes."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mlops.base.errors import ConfigError
 from mlops.models.flat import Step, TreesRaw
 from mlops.models.forms import CodedForm, Form, Inputs, NumberForm
 from mlops.models.lowering_columns import lower_ordinal
-from mlops.models.trees import LEAF, MISSING_LEFT, UNKNOWN_LEFT, WORD_BITS, Array, Trees
+from mlops.models.trees import (
+    LEAF,
+    MISSING_LEFT,
+    NODE_DTYPES,
+    UNKNOWN_LEFT,
+    WORD_BITS,
+    Array,
+    Trees,
+)
 
+_NEAR = 4  # the steps' own rounding moves a number by a few ranks
 _LARGEST = struct.unpack(">q", struct.pack(">d", np.finfo(np.float64).max))[0]
 
 
@@ -20,6 +30,8 @@ class Table:
 
     def __init__(self) -> None:
         self._rows: list[tuple[int, float, int, int, int, int]] = []
+        self._blocks: list[dict[str, Array]] = []
+        self._nodes = 0
         self._roots: list[int] = []
         self._words: list[int] = []
         self._sets: dict[tuple[int, ...], int] = {}
@@ -31,21 +43,25 @@ class Table:
 
     def begin_tree(self) -> int:
         """Note that the next node is a root; return its index."""
-        self._roots.append(len(self._rows))
-        return len(self._rows)
+        self._roots.append(self._nodes)
+        return self._nodes
 
     def add_leaf(self, value: float) -> None:
         """Append a leaf."""
-        self._rows.append((LEAF, value, 0, 0, 0, -1))
+        self._append((LEAF, value, 0, 0, 0, -1))
 
     def add_number(self, column: int, cut: float, *, children: tuple[int, int], flags: int) -> None:
         """Append a node that asks whether a number is at most `cut`."""
-        self._rows.append((column, cut, *children, flags, -1))
+        self._append((column, cut, *children, flags, -1))
 
     def add_codes(
         self, column: int, left: Sequence[bool], *, children: tuple[int, int], flags: int
     ) -> None:
         """Append a node that asks whether a code is in a set."""
+        self._append((column, 0.0, *children, flags, self.word(left)))
+
+    def word(self, left: Sequence[bool]) -> int:
+        """Return where a set of codes lies in the table of words; equal sets lie there once."""
         packed = [0] * ((len(left) + WORD_BITS - 1) // WORD_BITS)
         for code in np.flatnonzero(left).tolist():
             packed[code // WORD_BITS] |= 1 << (code % WORD_BITS)
@@ -53,17 +69,33 @@ class Table:
         if key not in self._sets:
             self._sets[key] = len(self._words)
             self._words += packed
-        self._rows.append((column, 0.0, *children, flags, self._sets[key]))
+        return self._sets[key]
+
+    def add_nodes(self, nodes: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Append many nodes: the node arrays of `Trees` by name, children already counted on."""
+        self._flush()
+        block: dict[str, Array] = {n: nodes[n].astype(d) for n, d in NODE_DTYPES.items()}
+        self._blocks.append(block)
+        self._nodes += len(block["feature"])
+
+    def _append(self, row: tuple[int, float, int, int, int, int]) -> None:
+        self._rows.append(row)
+        self._nodes += 1
+
+    def _flush(self) -> None:
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(NODE_DTYPES)
+        self._blocks.append(
+            {
+                name: np.array(values, dtype=dtype)
+                for (name, dtype), values in zip(NODE_DTYPES.items(), columns, strict=True)
+            }
+        )
+        self._rows = []
 
     def finish(self) -> Trees:
         """Return the table."""
-        columns = list(zip(*self._rows, strict=True)) or [()] * 6
-        names = ("feature", "cut", "left", "right", "flags", "word")
-        dtypes = ("<i4", "<f8", "<i4", "<i4", "u1", "<i4")
-        arrays: dict[str, Array] = {
-            name: np.array(values, dtype=dtype)
-            for name, values, dtype in zip(names, columns, dtypes, strict=True)
-        }
+        self._flush()
+        arrays = {n: np.concatenate([block[n] for block in self._blocks]) for n in NODE_DTYPES}
         arrays["words"] = np.array(self._words, dtype="<u8")
         arrays["roots"] = np.array(self._roots, dtype="<i4")
         return Trees.from_arrays(arrays)
@@ -172,6 +204,11 @@ def fold_threshold(steps: Sequence[Step], cut: float) -> float:
     if not any(step.kind != "fill" for step in steps):
         return cut
     low, high = -_LARGEST - 1, _LARGEST + 1  # low goes left, high does not; both are no numbers
+    guess = _rank_of(_before(steps, cut))
+    for near in (guess - _NEAR, guess + _NEAR):  # most often the answer lies between these
+        if low < near < high:
+            goes_left = _after(steps, _number_at(near)) <= cut
+            low, high = (near, high) if goes_left else (low, near)
     while high - low > 1:
         middle = (low + high) // 2
         if _after(steps, _number_at(middle)) <= cut:
@@ -189,6 +226,26 @@ def _number_at(rank: int) -> float:
     return -float(size) if rank < 0 else float(size)
 
 
+def _rank_of(number: float) -> int:
+    """Return the rank of a double; that of the largest for what is beyond it."""
+    if number != number:
+        return 0
+    (rank,) = struct.unpack(">q", struct.pack(">d", abs(number)))
+    size = min(int(rank), int(_LARGEST))
+    return -size if number < 0 else size
+
+
+def _before(steps: Sequence[Step], value: float) -> float:
+    """Return about the number that the steps make a value of."""
+    for step in reversed(steps):
+        value = _INVERSE.get(step.kind, _same)(value, step.value)
+    return value
+
+
+def _same(value: float, operand: float) -> float:
+    return value
+
+
 def _after(steps: Sequence[Step], value: float) -> float:
     for step in steps:
         value = _SCALAR[step.kind](value, step.value)
@@ -204,4 +261,10 @@ _SCALAR: dict[str, Callable[[float, float], float]] = {
     "add": lambda value, operand: value + operand,
     "at_least": max,
     "at_most": min,
+}
+_INVERSE: dict[str, Callable[[float, float], float]] = {
+    "subtract": _SCALAR["add"],
+    "add": _SCALAR["subtract"],
+    "divide": _SCALAR["multiply"],
+    "multiply": _SCALAR["divide"],
 }

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 import numpy as np
+from joblib import parallel_config
 
 from mlops.base.errors import ConfigError, ContractError
 from mlops.contracts.domain import Domain, Floats, Table
@@ -93,9 +94,12 @@ class SklearnPredictor:
             message = f"model {self.spec.name} is not fitted"
             raise RuntimeError(message)
         frame = as_features(table, self.domain.features, vocabulary=self.vocabulary)
-        if not self._classifies:
-            return np.asarray(self.estimator.predict(frame), dtype=np.float64)
-        return np.ascontiguousarray(self.estimator.predict_proba(frame)[:, 1], dtype=np.float64)
+        # Threads of a forest add their trees in any order, and each order has its own last bits.
+        with parallel_config(backend="sequential"):
+            if not self._classifies:
+                return np.asarray(self.estimator.predict(frame), dtype=np.float64)
+            both = self.estimator.predict_proba(frame)
+        return np.ascontiguousarray(both[:, 1], dtype=np.float64)
 
     @property
     def _classifies(self) -> bool:

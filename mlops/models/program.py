@@ -101,18 +101,14 @@ class Program:
 
     def raw(self, matrix: Floats, head: Head, *, kernel: Kernel | None = None) -> list[Floats]:
         """Return the raw scores of a head's members, each of shape [n]."""
-        found = []
-        for i, member in enumerate(head.members):
-            raw = member.raw
-            if raw.kind == "linear":
-                found.append(self._sums[head.name, i].add(matrix))
-            else:
-                found.append(
-                    self._walker.add(
-                        matrix, raw.first, raw.last, baseline=raw.baseline, kernel=kernel
-                    )
-                )
-        return found
+        return [self._raw(matrix, head, i, kernel) for i in range(len(head.members))]
+
+    def _raw(self, matrix: Floats, head: Head, i: int, kernel: Kernel | None) -> Floats:
+        raw = head.members[i].raw
+        if raw.kind == "linear":
+            return self._sums[head.name, i].add(matrix)
+        total = self._walker.add(matrix, raw.first, raw.last, baseline=raw.baseline, kernel=kernel)
+        return total if raw.divisor == 1 else total / raw.divisor
 
     def heads(self, matrix: Floats, *, kernel: Kernel | None = None) -> dict[str, Floats]:
         """Return every head's output for encoded rows.

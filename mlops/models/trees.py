@@ -19,11 +19,13 @@ MISSING_LEFT = 1
 UNKNOWN_LEFT = 2
 WORD_BITS = 64
 
-_DTYPES: dict[str, np.dtype[Any]] = {
+NODE_DTYPES: dict[str, np.dtype[Any]] = {
     "feature": np.dtype("<i4"), "cut": np.dtype("<f8"), "left": np.dtype("<i4"),
     "right": np.dtype("<i4"), "flags": np.dtype("u1"), "word": np.dtype("<i4"),
-    "words": np.dtype("<u8"), "roots": np.dtype("<i4"),
 }  # fmt: skip
+"""The arrays that have one value a node."""
+
+_DTYPES = {**NODE_DTYPES, "words": np.dtype("<u8"), "roots": np.dtype("<i4")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,7 +144,24 @@ def _after(term: NumberTerm, ends: tuple[float, float]) -> Ends:
 def _trees(program: Program, raw: TreesRaw, box: Box) -> Ends:
     roots = program.trees.roots[raw.first : raw.last].tolist()
     leaves = [leaf_range(program.trees, root, box) for root in roots]
-    return _sum([Ends(raw.baseline, raw.baseline), *(Ends(*ends) for ends in leaves)])
+    total = _sum([Ends(raw.baseline, raw.baseline), *(Ends(*ends) for ends in leaves)])
+    return divided(raw, total, unit=all(0.0 <= low and high <= 1.0 for low, high in leaves))
+
+
+def divided(raw: TreesRaw, total: Ends, *, unit: bool = False) -> Ends:
+    """Return the interval of a raw score from that of its trees' sum, in front of the division.
+
+    Args:
+        raw: Whose divisor.
+        total: Interval of baseline plus leaves, as floats add them.
+        unit: Whether all leaves lie in [0, 1], as a classifier's do: so does their mean then.
+    """
+    if raw.divisor == 1:
+        return total
+    mean = Ends(total.low / raw.divisor, total.high / raw.divisor).wider(0.0)
+    mean_of_all = unit and raw.baseline == 0.0 and raw.last - raw.first == raw.divisor
+    # Sums and quotients round to the nearest float, and whole numbers are floats.
+    return mean.within(0.0, 1.0) if mean_of_all else mean
 
 
 def _sum(terms: Sequence[Ends]) -> Ends:

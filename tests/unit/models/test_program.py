@@ -87,7 +87,7 @@ def _set(node: Any, path: str, value: object) -> None:
 
 
 BROKEN: dict[str, tuple[str, str, object]] = {
-    "another version": ("logistic", "version", 2),
+    "another version": ("logistic", "version", 1),
     "an unknown key": ("logistic", "pickle", "gASVKAAAAAAAAACM"),
     "no inputs": ("logistic", "inputs", []),
     "no heads": ("logistic", "heads", []),
@@ -106,6 +106,7 @@ BROKEN: dict[str, tuple[str, str, object]] = {
     "trees behind the last": ("hist_gradient_boosting", "heads/0/members/0/raw/last", 10**6),
     "trees that end before they begin": (
         "hist_gradient_boosting", "heads/0/members/0/raw/last", -5),
+    "a mean over no trees": ("hist_gradient_boosting", "heads/0/members/0/raw/divisor", 0),
     "a calibrator of falling points": (
         "calibrated_logistic", "heads/0/members/0/link/x", [1.0, 0.0]),
     "a calibrator without points": ("calibrated_logistic", "heads/0/members/0/link/x", []),
