@@ -36,6 +36,7 @@ class Finding:
         key: Where in the configuration it comes from, from `Settings` downwards; rooms below
             `config` know no files, and `config` turns it into the place.
         hint: What to do about it; empty if the message says it.
+        engines: Which ways to look found it, where there are several.
     """
 
     check: str
@@ -47,6 +48,7 @@ class Finding:
     place: Place | None = None
     key: tuple[str, ...] = ()
     hint: str = ""
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,30 +1,32 @@
-"""A check: what of a configuration can be found wrong before any data are read."""
+"""A check: what of configurations can be found wrong before any data are read.
 
-import inspect
-from collections.abc import Callable
+Rules are independent, and each tells all that it finds. A failure carries the key that it stems
+from, and here gets the file and line, or the override, that set the key last.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlops.base.errors import ConfigError, MlopsError
-from mlops.base.section import Target
+from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.target import load_class
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.config.compose import Composed
-from mlops.config.origin import Key
-from mlops.config.resolve import Contracts, contracts, placed
-from mlops.config.settings import allowed_packages
-from mlops.contracts.domain import Domain
-from mlops.contracts.roles import Scope
-from mlops.data.spec import CsvSource
-from mlops.models.estimator import build_estimator
-from mlops.models.heuristics import Heuristic
-from mlops.models.spec import CustomSpec, ExpectedValueScore, StaticSpec
-from mlops.slo.check import validate
+from mlops.config.origin import Key, Origins
+from mlops.config.references import References, failures
+from mlops.config.resolve import Contracts, contracts
+from mlops.config.settings import allowed_packages, folders
+from mlops.config.typed_calls import Script, calls
+from mlops.config.typed_check import check_types
+from mlops.models.estimator import model_problems
+from mlops.verify.dataflow import trace
 
-Step = Callable[[], str]
+PREFERRED = ("values", "types", "flow", "probe")
+"""Engines that look at the model; of several complaints about one key the first one's is shown."""
 
 
 def check(composed: Composed, folder: Path) -> Verdict:
-    """Check one service's configuration: classes, columns, and what refers to what.
+    """Check one service's configuration.
 
     Args:
         composed: The configuration, already valid as a typed tree.
@@ -33,182 +35,164 @@ def check(composed: Composed, folder: Path) -> Verdict:
     Returns:
         A verdict named `check`; a failed finding has the place of what is wrong.
     """
-    findings = [Finding("check.config", Status.PASS, "every key is known and of its type")]
-    try:
-        loaded = contracts(composed)
-    except MlopsError as error:
-        return Verdict("check", (*findings, _failed("check.contracts", error)))
-    names = ", ".join(column.name for column in loaded.request.features)
-    findings.append(
-        Finding("check.contracts", Status.PASS, f"{loaded.request.name} has features {names}")
-    )
-    for name, step in (
-        ("check.data", lambda: _data(composed, folder)),
-        ("check.training", lambda: _training(composed, loaded.training)),
-        ("check.heuristics", lambda: _heuristics(composed, loaded)),
-        ("check.model", lambda: _model(composed, loaded.request)),
-        ("check.quality", lambda: _quality(composed, loaded.training)),
-        ("check.slo", lambda: _slo(composed, folder)),
-    ):
-        findings.append(_attempt(name, step))
-    return Verdict("check", tuple(findings))
+    return check_all([composed], folder)[0]
 
 
-def _attempt(name: str, step: Step) -> Finding:
-    try:
-        return Finding(name, Status.PASS, step())
-    except MlopsError as error:
-        return _failed(name, error)
+def check_all(services: Sequence[Composed], folder: Path) -> tuple[Verdict, ...]:
+    """Check several services' configurations; what is wrong with one hides nothing of another.
+
+    Args:
+        services: The configurations.
+        folder: Where the command runs.
+
+    Returns:
+        A verdict for each, in their order.
+    """
+    looked = [_Service(composed, folder) for composed in services]
+    if not looked:
+        return ()
+    _types(looked, folder)
+    return tuple(each.verdict() for each in looked)
 
 
-def _failed(name: str, error: MlopsError) -> Finding:
-    text = f"{error.message}; {error.hint}" if error.hint else error.message
-    if error.place is not None and error.place.key not in text:
-        text = f"{error.place.key}: {text}"
-    return Finding(name, Status.FAIL, text, place=error.place)
+@dataclass(slots=True)
+class _Service:
+    """One service while it is checked.
 
+    Attributes:
+        composed: Its configuration.
+        folder: Where the command runs.
+        found: What each engine found wrong with the model.
+    """
 
-def _data(composed: Composed, folder: Path) -> str:
-    source = composed.settings.data.source
-    if isinstance(source, CsvSource) and not (folder / source.path).is_file():
-        raise ConfigError(
-            f"data.source.path: there is no file {folder / source.path}",
-            hint="relative paths start where the command runs",
-            place=composed.origins.place(("data", "source", "path")),
+    composed: Composed
+    folder: Path
+    found: dict[str, list[Finding]] = field(default_factory=dict)
+
+    def verdict(self) -> Verdict:
+        origins = self.composed.origins
+        return Verdict("check", tuple(at_place(each, origins) for each in self._findings()))
+
+    def loadable(self, path: str) -> bool:
+        try:
+            load_class(path, object, packages=allowed_packages(self.composed.settings))
+        except ConfigError:
+            return False
+        return True
+
+    def _findings(self) -> Iterator[Finding]:
+        yield Finding("check.config", Status.PASS, "every key is known and of its type")
+        try:
+            loaded = contracts(self.composed)
+        except MlopsError as error:
+            yield from failures("check.contracts", error, ("contracts",))
+            yield from self._merged()  # what mypy knows needs no contract
+            return
+        names = ", ".join(column.name for column in loaded.request.features)
+        message = f"{loaded.request.name} has features {names}"
+        yield Finding("check.contracts", Status.PASS, message)
+        rules = References(self.composed.settings, loaded, self.folder)
+        yield from self._references(rules)
+        yield from self._model(loaded, list(rules.heuristics()))
+
+    def _references(self, rules: References) -> Iterator[Finding]:
+        settings = self.composed.settings
+        heads = ", ".join(head.name for head in settings.training.heads)
+        demands = len(settings.quality.floors) + len(settings.quality.versus)
+        for name, rule, passed in (
+            ("check.data", rules.data, f"rows come from {settings.data.source.kind}"),
+            ("check.training", rules.training, f"heads {heads} have their outcomes"),
+            ("check.quality", rules.quality, f"{demands} demands can be measured"),
+            ("check.slo", rules.slo, f"{len(settings.slo.files)} SLO files are valid"),
+        ):
+            findings = list(rule())
+            yield from findings or [Finding(name, Status.PASS, passed)]
+
+    def _model(self, loaded: Contracts, heuristics: list[Finding]) -> Iterator[Finding]:
+        """Yield what the engines that look at code say, each key once."""
+        settings = self.composed.settings
+        packages = allowed_packages(settings)
+        self.found["values"] = [
+            *heuristics,
+            *model_problems(settings.model, loaded.request, seed=settings.seed, packages=packages),
+        ]
+        flow = trace(
+            settings.model,
+            loaded.request,
+            loaded.training,
+            [(head.name, head.outcome) for head in settings.training.heads],
+            packages=packages,
+            score=settings.training.score,
+            given={head.name: head.given for head in settings.training.heads if head.given},
         )
-    return f"rows come from {source.kind}"
+        self.found["flow"] = [each for each in flow.findings if each.status is not Status.PASS]
+        merged = list(self._merged())
+        yield from merged
+        failed = {each.key[:1] for each in merged if each.status is Status.FAIL}
+        if ("training",) not in failed:
+            names = ", ".join(settings.training.heuristics)
+            yield Finding("check.heuristics", Status.PASS, f"{names} read what a request has")
+        if ("model",) not in failed:
+            yield Finding("check.model", Status.PASS, f"{settings.model.name} can be built")
+            yield from (each for each in flow.findings if each.status is Status.PASS)
+
+    def _merged(self) -> Iterator[Finding]:
+        return merge([(name, self.found.get(name, ())) for name in PREFERRED])
 
 
-def _training(composed: Composed, domain: Domain) -> str:
-    training = composed.settings.training
-    key: Key
-    for at, head in enumerate(training.heads):
-        for field, name in (("outcome", head.outcome), ("given", head.given)):
-            if name:
-                key = ("training", "heads", str(at), field)
-                _column(composed, domain, name, key, scope=Scope.OUTCOME)
-        if head.given_at:
-            _column(composed, domain, head.given_at, ("training", "heads", str(at), "given_at"))
-    split = composed.settings.data.split
-    _column(composed, domain, split.column, ("data", "split", "column"))
-    if split.observed_until:
-        _column(composed, domain, split.observed_until, ("data", "split", "observed_until"))
-    if isinstance(training.score, ExpectedValueScore):
-        key = ("training", "score", "value")
-        value = _column(composed, domain, training.score.value, key)
-        column = domain.column(value)
-        if column.is_category or column.nullable or column.scope is not Scope.CANDIDATE:
-            raise ConfigError(
-                f"{'.'.join(key)}: {value!r} must be a candidate's number that is never missing",
-                place=composed.origins.place(key),
-            )
-    return f"heads {', '.join(head.name for head in training.heads)} have their outcomes"
+def _types(looked: Sequence[_Service], folder: Path) -> None:
+    """Let mypy read the calls of all services at once."""
+    script = Script()
+    for at, service in enumerate(looked):
+        script.add(at, calls(service.composed.settings), service.loadable)
+    packages = {name for each in looked for name in allowed_packages(each.composed.settings)}
+    root = folders(looked[0].composed.settings, folder).root
+    found = check_types(script, root / "check", sorted(packages))
+    for at, service in enumerate(looked):
+        service.found["types"] = found.findings.get(at, [])
+        if found.trouble:
+            message = f"types could not be checked: {found.trouble}"
+            service.found["types"].append(Finding("check.types", Status.UNKNOWN, message))
 
 
-def _heuristics(composed: Composed, loaded: Contracts) -> str:
-    for name, spec in composed.settings.training.heuristics.items():
-        key = ("training", "heuristics", name)
-        if isinstance(spec, CustomSpec):
-            _custom(composed, spec.heuristic, (*key, "heuristic"))
-        if isinstance(spec, CustomSpec | StaticSpec):
-            continue
-        _column(composed, loaded.request, spec.key, (*key, "key"))
-        _column(composed, loaded.training, spec.outcome, (*key, "outcome"), scope=Scope.OUTCOME)
-        if spec.kind == "fee_weighted_popularity":
-            _column(composed, loaded.request, spec.value, (*key, "value"))
-    return f"{', '.join(composed.settings.training.heuristics)} read what a request has"
+def merge(found: Iterable[tuple[str, Iterable[Finding]]]) -> Iterator[Finding]:
+    """Yield each key's complaint once, with the engines that made it.
+
+    Args:
+        found: Engines in the order of preference, with what each found.
+    """
+    kept: dict[tuple[Status, Key], list[Finding]] = {}
+    for engine, findings in found:
+        for finding in findings:
+            known = kept.setdefault((finding.status, finding.key), [])
+            first = known[0] if known and finding.key else None
+            if first is None or engine == first.engines[0]:
+                known.append(replace(finding, engines=(engine,)))
+            else:
+                engines = tuple(dict.fromkeys((*first.engines, engine)))
+                known[0] = replace(first, engines=engines, hint=first.hint or finding.hint)
+    for findings in kept.values():
+        yield from findings
 
 
-def _custom(composed: Composed, target: Target, key: Key) -> None:
-    """Check a heuristic of the user's own: its class, and that `fit` takes the arguments."""
-    packages = allowed_packages(composed.settings)
-    try:
-        found: type[Heuristic] = load_class(target.path, Heuristic, packages=packages)  # type: ignore[type-abstract] # any subclass may come back
-    except ConfigError as error:
-        raise placed(error, composed.origins.place((*key, "_target_"))) from error
-    try:
-        inspect.signature(found.fit).bind(None, **target.arguments)
-    except TypeError as error:
-        raise ConfigError(
-            f"{'.'.join(key)}: `{target.path}.fit` cannot be called so: {error}",
-            place=composed.origins.place(key),
-        ) from error
+def at_place(finding: Finding, origins: Origins) -> Finding:
+    """Return a finding with the file and line, or override, that set its key last."""
+    if not finding.key:
+        return finding
+    name = ".".join(finding.key)
+    message = finding.message if name in finding.message else f"{name}: {finding.message}"
+    if finding.status is Status.PASS:
+        return finding
+    place = finding.place or origins.place(finding.key)
+    hint = finding.hint
+    if finding.check == "check.arguments.unknown" and place is not None:
+        hint = "; ".join(filter(None, [hint, _class_elsewhere(finding.key, place, origins)]))
+    return replace(finding, message=message, place=place, hint=hint)
 
 
-def _model(composed: Composed, request: Domain) -> str:
-    settings = composed.settings
-    try:
-        build_estimator(
-            settings.model, request, seed=settings.seed, packages=allowed_packages(settings)
-        )
-    except ConfigError as error:
-        raise placed(error, composed.origins.place(("model", *error.key))) from error
-    return f"{settings.model.name} can be built"
-
-
-def _quality(composed: Composed, domain: Domain) -> str:
-    settings = composed.settings
-    heads = {head.name for head in settings.training.heads}
-    for at, evaluation in enumerate(settings.quality.evaluations):
-        key: Key = ("quality", "evaluations", str(at))
-        if evaluation.kind == "binary":
-            _column(composed, domain, evaluation.outcome, (*key, "outcome"), scope=Scope.OUTCOME)
-            named = evaluation.head
-        else:
-            named = (
-                evaluation.head if evaluation.kind == "ranking_value" else evaluation.reward_head
-            )
-        if named and named not in heads:
-            raise ConfigError(
-                f"{'.'.join(key)} names head {named!r}, which is not trained",
-                hint=f"heads: {', '.join(sorted(heads))}",
-                place=composed.origins.place((*key, "head")),
-            )
-        for column in evaluation.where:
-            _column(composed, domain, column, (*key, "where", column))
-    for at, versus in enumerate(settings.quality.versus):
-        if versus.heuristic not in settings.training.heuristics:
-            key = ("quality", "versus", str(at), "heuristic")
-            raise ConfigError(
-                f"{'.'.join(key)} is {versus.heuristic!r}, which is not declared",
-                hint=f"training.heuristics: {', '.join(settings.training.heuristics)}",
-                place=composed.origins.place(key),
-            )
-    return f"{len(settings.quality.floors) + len(settings.quality.versus)} demands can be measured"
-
-
-def _slo(composed: Composed, folder: Path) -> str:
-    files = [folder / name for name in composed.settings.slo.files]
-    for at, path in enumerate(files):
-        if not path.is_file():
-            key = ("slo", "files", str(at))
-            raise ConfigError(
-                f"slo.files: there is no file {path}",
-                hint="write it, or take it out of the list",
-                place=composed.origins.place(key),
-            )
-    verdict = validate(files, composed.settings.slo)
-    if verdict.status is Status.FAIL:
-        worst = next(f for f in verdict.findings if f.status is Status.FAIL)
-        raise ConfigError(worst.message, place=worst.place)
-    return f"{len(files)} SLO files are valid"
-
-
-def _column(
-    composed: Composed, domain: Domain, name: str, key: Key, *, scope: Scope | None = None
-) -> str:
-    """Return a column's name if the contract has it, with the scope that its use asks for."""
-    try:
-        column = domain.column(name)
-    except MlopsError as error:
-        place = composed.origins.place(key)
-        raise placed(
-            ConfigError(f"{'.'.join(key)}: {error.message}", hint=error.hint), place
-        ) from error
-    if scope is not None and column.scope is not scope:
-        raise ConfigError(
-            f"{'.'.join(key)}: column {name!r} is {column.scope.value}, not {scope.value}",
-            hint=f"mark it with metadata={scope.value}() in contract {domain.name}",
-            place=composed.origins.place(key),
-        )
-    return name
+def _class_elsewhere(key: Key, place: Place, origins: Origins) -> str:
+    """Tell where a class was chosen, if not where it was given its argument."""
+    chosen = origins.place((*key[:-1], "_target_"))
+    if chosen is None or chosen.origin == place.origin:
+        return ""
+    return f"the class comes from {chosen}"

@@ -124,8 +124,20 @@ class Builder:
                 message = f"`_target_: {path}` needs an argument {name!r}"
                 self._wrong("check.arguments.missing", message, key, f"add `{name}`")
         if "random_state" in parameters:
-            arguments.setdefault("random_state", self.seed)
+            self._seed(arguments, parameters["random_state"].default)
         return arguments
+
+    def _seed(self, arguments: dict[str, Any], default: object) -> None:
+        """Make a part's randomness come from the seed alone."""
+        if default != "deprecated":
+            arguments.setdefault("random_state", self.seed)
+            return
+        # TargetEncoder shuffles its folds by numpy's global state unless it is given them.
+        folds = arguments.get("cv", 5)
+        if isinstance(folds, int) and not isinstance(folds, bool) and folds > 1:
+            from sklearn.model_selection import KFold
+
+            arguments["cv"] = KFold(folds, shuffle=True, random_state=self.seed)
 
     def _argument(self, found: type[Any], name: str, value: object, key: Key) -> Any:
         if name == "memory" and value is not None:
@@ -136,12 +148,18 @@ class Builder:
         built = self._value(value, key)
         if len(self.problems) > before:
             return None
+        if name == "class_weight" and isinstance(built, dict):
+            # Classes are numbers here, and JSON, through which configuration goes, has text keys.
+            built = {
+                int(each) if each.lstrip("-").isdigit() else each: w for each, w in built.items()
+            }
         # YAML has no tuples, and scikit-learn insists on one for a `feature_range`.
         if isinstance(built, list) and takes_tuple(found, name):
             built = tuple(built)
         wrong = violation(found, name, built)
         if wrong is not None:
-            self._wrong("check.constraints", wrong, key)
+            nested = isinstance(value, dict) and "_target_" in value
+            self._wrong("check.constraints", wrong, (*key, "_target_") if nested else key)
         return built
 
     def _value(self, value: object, key: Key) -> Any:
