@@ -109,11 +109,18 @@ class LinearSum:
         Returns:
             Shape [n].
         """
+        # One after the other, so that a row's score does not depend on the rows beside it.
+        return np.ascontiguousarray(np.cumsum(self._terms(matrix), axis=1)[:, -1])
+
+    def reach(self, matrix: Floats) -> Floats:
+        """Return the sum of the terms' sizes, by which a sum's rounding is measured, shape [n]."""
+        sizes: Floats = np.abs(self._terms(matrix)).sum(axis=1)
+        return sizes
+
+    def _terms(self, matrix: Floats) -> Floats:
         intercept = np.full((len(matrix), 1), self._intercept)
         numbers = [block.terms(matrix) for block in self._blocks]
-        terms = np.concatenate([intercept, *numbers, self._weights(matrix)], axis=1)
-        # One after the other, so that a row's score does not depend on the rows beside it.
-        return np.ascontiguousarray(np.cumsum(terms, axis=1)[:, -1])
+        return np.concatenate([intercept, *numbers, self._weights(matrix)], axis=1)
 
     def _weights(self, matrix: Floats) -> Floats:
         if not len(self._columns):

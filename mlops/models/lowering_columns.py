@@ -9,21 +9,17 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    MaxAbsScaler,
     MinMaxScaler,
-    OneHotEncoder,
-    OrdinalEncoder,
+    RobustScaler,
     StandardScaler,
 )
 
 from mlops.base.errors import ConfigError
-from mlops.contracts.domain import Floats
 from mlops.models.flat import Step
-from mlops.models.forms import CodedForm, Form, Inputs, Positions, TextForm, after_steps, places
-
-SUPPORTED = (
-    "ColumnTransformer, Pipeline, OneHotEncoder, OrdinalEncoder, StandardScaler, MinMaxScaler, "
-    "SimpleImputer, passthrough and drop"
-)
+from mlops.models.forms import CodedForm, Form, Inputs, TextForm, after_steps
+from mlops.models.lowering_encoders import lower_encoder
+from mlops.models.lowering_scalers import scaler_steps
 
 
 def lower_transformer(transformer: Any, forms: Sequence[Form], inputs: Inputs) -> list[Form]:
@@ -49,24 +45,14 @@ def lower_transformer(transformer: Any, forms: Sequence[Form], inputs: Inputs) -
             for _, step in transformer.steps:
                 forms = lower_transformer(step or "passthrough", forms, inputs)
             return list(forms)
-        case OneHotEncoder():
-            return _one_hot(transformer, forms, inputs)
-        case OrdinalEncoder():
-            return [lower_ordinal(transformer, i, form, inputs) for i, form in enumerate(forms)]
-        case StandardScaler() | MinMaxScaler():
-            steps = _scaler_steps(transformer, len(forms))
-            return [after_steps(form, own) for form, own in zip(forms, steps, strict=True)]
         case SimpleImputer():
-            return _imputer(transformer, forms)
-        case _ if _is_passthrough(transformer):
+            return _imputer(transformer, forms, inputs)
+        case StandardScaler() | MinMaxScaler() | MaxAbsScaler() | RobustScaler():
+            steps = scaler_steps(transformer, len(forms))
+            return [after_steps(form, own) for form, own in zip(forms, steps, strict=True)]
+        case FunctionTransformer():  # what ColumnTransformer makes of "passthrough" when fitted
             return list(forms)
-    name = type(transformer).__name__
-    raise ConfigError(f"{name} cannot be compiled", hint=f"supported: {SUPPORTED}")
-
-
-def _is_passthrough(transformer: Any) -> bool:
-    """Tell whether this is what ColumnTransformer makes of "passthrough" when it is fitted."""
-    return isinstance(transformer, FunctionTransformer) and getattr(transformer, "func", 1) is None
+    return lower_encoder(transformer, forms, inputs)
 
 
 def _column_transformer(
@@ -74,8 +60,6 @@ def _column_transformer(
 ) -> list[Form]:
     found: list[Form] = []
     fitted: Any = transformer
-    if fitted.transformer_weights:
-        raise ConfigError("ColumnTransformer with transformer_weights cannot be compiled")
     for name, part, _ in fitted.transformers_:
         at = fitted._transformer_to_input_indices[name]
         if len(at):
@@ -83,92 +67,7 @@ def _column_transformer(
     return found
 
 
-def _one_hot(transformer: OneHotEncoder, forms: Sequence[Form], inputs: Inputs) -> list[Form]:
-    encoder: Any = transformer
-    _refuse_rare(encoder)
-    found: list[Form] = []
-    for i, form in enumerate(forms):
-        categories = encoder.categories_[i]
-        at = places(form, categories, inputs)
-        if encoder.handle_unknown != "ignore":
-            _refuse_unseen(encoder, at, inputs)
-        dropped = None if encoder.drop_idx_ is None else encoder.drop_idx_[i]
-        found += [
-            CodedForm(at.column, (at.places == place).astype(np.float64))
-            for place in range(len(categories))
-            if place != dropped
-        ]
-    return found
-
-
-def lower_ordinal(transformer: OrdinalEncoder, i: int, form: Form, inputs: Inputs) -> CodedForm:
-    """Return what a fitted OrdinalEncoder makes of its column number `i`.
-
-    Raises:
-        ConfigError: An argument of it cannot be compiled.
-    """
-    encoder: Any = transformer
-    _refuse_rare(encoder)
-    at = places(form, encoder.categories_[i], inputs)
-    unknown = np.nan
-    if encoder.handle_unknown == "use_encoded_value":
-        unknown = float(encoder.unknown_value)
-    else:
-        _refuse_unseen(encoder, at, inputs)
-    values: Floats = np.where(at.places >= 0, at.places.astype(np.float64), unknown)
-    seen_missing = at.missing & (at.places >= 0)
-    return CodedForm(
-        at.column, np.where(seen_missing, float(encoder.encoded_missing_value), values)
-    )
-
-
-def _refuse_rare(encoder: Any) -> None:
-    if encoder.min_frequency is not None or encoder.max_categories is not None:
-        raise ConfigError(
-            f"{type(encoder).__name__} with min_frequency or max_categories cannot be compiled"
-        )
-
-
-def _refuse_unseen(encoder: Any, at: Positions, inputs: Inputs) -> None:
-    """Refuse an encoder that would fail on a value which the contract allows."""
-    if bool((at.possible & (at.places < 0)).any()):
-        value = "ignore" if isinstance(encoder, OneHotEncoder) else "use_encoded_value"
-        name = inputs.contract(at.column).name
-        raise ConfigError(
-            f"{type(encoder).__name__} fails on values of {name!r} that training did not have",
-            hint=f"set handle_unknown: {value}",
-        )
-
-
-def _scaler_steps(scaler: Any, columns: int) -> list[list[Step]]:
-    clip: list[Step] = []
-    standard = isinstance(scaler, StandardScaler)
-    if standard:
-        operands = [
-            ("subtract", scaler.mean_ if scaler.with_mean else None),
-            ("divide", scaler.scale_ if scaler.with_std else None),
-        ]
-    else:
-        operands = [("multiply", scaler.scale_), ("add", scaler.min_)]
-        low, high = scaler.feature_range
-        ends = [("at_least", low), ("at_most", high)] if scaler.clip else []
-        clip = [Step.model_validate({"kind": k, "value": float(v)}) for k, v in ends]
-    return [
-        [
-            Step.model_validate({"kind": kind, "value": float(values[i])})
-            for kind, values in operands
-            if values is not None
-        ]
-        + clip
-        for i in range(columns)
-    ]
-
-
-def _imputer(imputer: Any, forms: Sequence[Form]) -> list[Form]:
-    if imputer.add_indicator:
-        raise ConfigError("SimpleImputer with add_indicator cannot be compiled")
-    if imputer.missing_values is not None and imputer.missing_values == imputer.missing_values:
-        raise ConfigError("SimpleImputer with its own missing_values cannot be compiled")
+def _imputer(imputer: Any, forms: Sequence[Form], inputs: Inputs) -> list[Form]:
     found: list[Form] = []
     for form, value in zip(forms, imputer.statistics_, strict=True):
         if isinstance(value, float) and value != value:
@@ -177,7 +76,21 @@ def _imputer(imputer: Any, forms: Sequence[Form]) -> list[Form]:
                 hint="take it out of the contract's features",
             )
         if isinstance(form, TextForm):
-            found.append(TextForm(form.column, form.fill or str(value)))
+            filled = str(value) if form.fill is None else form.fill
+            found.append(TextForm(form.column, filled))
         else:
             found.append(after_steps(form, [Step(kind="fill", value=float(value))]))
+    if imputer.add_indicator:
+        found += [_indicator(forms[i], inputs) for i in imputer.indicator_.features_.tolist()]
     return found
+
+
+def _indicator(form: Form, inputs: Inputs) -> Form:
+    """Return what MissingIndicator makes of a column: 1 where it is missing, else 0."""
+    if isinstance(form, TextForm):
+        values = np.zeros(inputs.found[form.column].size + 2)
+        values[-1] = form.fill is None
+        return CodedForm(form.column, values)
+    # Every number is made 0 by the two limits, which leave what is missing to the fill.
+    limits = [Step(kind="at_most", value=0.0), Step(kind="at_least", value=0.0)]
+    return after_steps(form, [*limits, Step(kind="fill", value=1.0)])

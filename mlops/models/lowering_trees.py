@@ -10,7 +10,7 @@ import numpy.typing as npt
 from mlops.base.errors import ConfigError
 from mlops.models.flat import Step, TreesRaw
 from mlops.models.forms import CodedForm, Form, Inputs, NumberForm
-from mlops.models.lowering_columns import lower_ordinal
+from mlops.models.lowering_encoders import lower_ordinal
 from mlops.models.trees import (
     LEAF,
     MISSING_LEFT,

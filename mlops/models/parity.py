@@ -78,13 +78,18 @@ def _steepness(program: Program, head: Head, matrix: Floats) -> Floats:
     """Return how far each output moves where linear raw scores move by the limit, shape [n].
 
     A calibrator's line between two points that lie 1e-9 apart makes 1e-7 of a difference of 1e-16:
-    there the raw scores are what is held to the limit. All other links are flatter than 1.
+    there the raw scores are what is held to the limit. So they are where they are the output, and
+    then it is the sizes of the added terms that a difference is measured by. All other links are
+    flatter than 1 and end at 1.
     """
     total = np.zeros(len(matrix))
-    for member, raw in zip(head.members, program.raw(matrix, head), strict=True):
+    for i, (member, raw) in enumerate(zip(head.members, program.raw(matrix, head), strict=True)):
         if member.raw.kind == "linear" and member.link.kind == "isotonic":
             off = LINEAR_LIMIT * np.maximum(1.0, np.abs(raw))
             total += apply_link(member.link, raw + off) - apply_link(member.link, raw - off)
+        if member.raw.kind == "linear" and member.link.kind == "identity":
+            # The limit that is granted everywhere is taken off: sizes may be far below 1.
+            total += LINEAR_LIMIT * (program.reach(matrix, head, i) - 1.0)
     return total / len(head.members)
 
 

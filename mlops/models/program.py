@@ -110,6 +110,10 @@ class Program:
         total = self._walker.add(matrix, raw.first, raw.last, baseline=raw.baseline, kernel=kernel)
         return total if raw.divisor == 1 else total / raw.divisor
 
+    def reach(self, matrix: Floats, head: Head, member: int) -> Floats:
+        """Return the sum of the sizes that a linear member of a head adds up, shape [n]."""
+        return self._sums[head.name, member].reach(matrix)
+
     def heads(self, matrix: Floats, *, kernel: Kernel | None = None) -> dict[str, Floats]:
         """Return every head's output for encoded rows.
 
