@@ -1,9 +1,9 @@
 """An OpenAPI document: the decision endpoint described from the contract."""
 
 from mlops.base.digest import Json
-from mlops.contracts.domain import Column, ColumnKind, Domain
-
-_MAX_NAME = 128
+from mlops.contracts.domain import Domain
+from mlops.contracts.explanation import MAX_NAME
+from mlops.contracts.json_schema import row_schema
 
 
 def document(domain: Domain, *, service: str, version: str, max_candidates: int) -> dict[str, Json]:
@@ -90,66 +90,24 @@ def _request(domain: Domain, max_candidates: int) -> dict[str, Json]:
         "properties": {
             "request_id": {
                 "type": "string",
-                "maxLength": _MAX_NAME,
+                "maxLength": MAX_NAME,
                 "description": "The caller's name for the request; one is given if it is empty.",
             },
             "subject": {
                 "type": "string",
-                "maxLength": _MAX_NAME,
+                "maxLength": MAX_NAME,
                 "description": "Key of the user or session, by which arms are sticky.",
             },
-            "context": _object(domain.context),
+            "context": row_schema(domain.context),
             "candidates": {
                 "type": "array",
                 "minItems": 1,
                 "maxItems": max_candidates,
-                "items": _object(domain.candidate),
+                "items": row_schema(domain.candidate),
                 "description": f"Each {domain.identifier.name} at most once.",
             },
         },
     }
-
-
-def _object(columns: tuple[Column, ...]) -> dict[str, Json]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [column.name for column in columns if not column.nullable],
-        "properties": {column.name: _property(column) for column in columns},
-    }
-
-
-def _property(column: Column) -> dict[str, Json]:
-    kind = {
-        ColumnKind.NUMBER: "number",
-        ColumnKind.INTEGER: "integer",
-        ColumnKind.BOOLEAN: "boolean",
-        ColumnKind.CATEGORY: "string",
-    }[column.kind]
-    schema: dict[str, Json] = {"type": [kind, "null"] if column.nullable else kind}
-    if column.kind is ColumnKind.INTEGER:
-        schema["minimum"], schema["maximum"] = column.whole_bounds
-    elif column.kind is ColumnKind.NUMBER:
-        schema |= _limits(column)
-    if column.categories is not None:
-        schema["enum"] = [*column.categories, *([None] if column.nullable else [])]
-    elif column.is_category:
-        schema["maxLength"] = _MAX_NAME
-        if column.pattern is not None:
-            schema["pattern"] = f"^(?:{column.pattern})"
-    whole = "No decimal point." if column.kind is ColumnKind.INTEGER else ""
-    words = [column.description, f"Unit: {column.unit}." if column.unit else "", whole]
-    text = " ".join(word for word in words if word)
-    return {**schema, "description": text} if text else schema
-
-
-def _limits(column: Column) -> dict[str, Json]:
-    limits: dict[str, Json] = {}
-    if column.minimum is not None:
-        limits["exclusiveMinimum" if column.minimum_open else "minimum"] = column.minimum
-    if column.maximum is not None:
-        limits["exclusiveMaximum" if column.maximum_open else "maximum"] = column.maximum
-    return limits
 
 
 def _decision(max_candidates: int) -> dict[str, Json]:

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-_IGNORED = {"description"}
+_IGNORED = {"description", "title", "$schema"}
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -14,6 +15,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
+_OTHER_MEANING = {rf"\{letter}" for letter in "AZdwsDWS"}
 
 
 def valid(schema: Mapping[str, Any], value: object) -> bool:
@@ -38,12 +40,42 @@ def _keeps(word: str, schema: Mapping[str, Any], value: Any) -> bool:
             return not number or value > argument
         case "exclusiveMaximum":
             return not number or value < argument
-        case "maxLength":
-            return not isinstance(value, str) or len(value) <= argument
-        case "pattern":
-            return not isinstance(value, str) or re.search(argument, value) is not None
+        case "minLength" | "maxLength" | "pattern":
+            return not isinstance(value, str) or _keeps_text(word, argument, value)
+        case "allOf":
+            return all(valid(below, value) for below in argument)
+        case "not":
+            return not valid(argument, value)
         case _:
             return _keeps_structure(word, schema, value)
+
+
+def _keeps_text(word: str, argument: Any, value: str) -> bool:
+    match word:
+        case "minLength":
+            return len(value) >= argument
+        case "maxLength":
+            return len(value) <= argument
+        case _:
+            return _ecma(argument).search(value) is not None
+
+
+@cache
+def _ecma(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern of ECMA-262, of the words that ours use, for Python's engine.
+
+    Without the flag `m`, `$` is the end there, not also the place before a last newline; `\\b`
+    knows ASCII only. Classes are spelled out in our documents.
+    """
+    at, found, in_class = 0, "", False
+    while at < len(pattern):
+        letter = pattern[at : at + 2] if pattern[at] == "\\" else pattern[at]
+        assert letter not in _OTHER_MEANING, pattern
+        in_class = letter == "[" or (in_class and letter != "]")
+        plain = not in_class and letter == "$"
+        found += r"\Z" if plain else r"(?a:\b)" if letter == r"\b" else letter
+        at += len(letter)
+    return re.compile(found)
 
 
 def _keeps_structure(word: str, schema: Mapping[str, Any], value: Any) -> bool:

@@ -221,7 +221,7 @@ ROLE: dict[str, Any] = {"metadata": candidate()}
 SENSELESS: dict[str, tuple[tuple[Any, Any], str]] = {
     "no number is allowed": ((float, Field(ge=5, le=1, **ROLE)), "'x'.*between 5 and 1"),
     "an open end meets a closed one": ((float, Field(gt=1, le=1, **ROLE)), "'x'.*between 1 and 1"),
-    "no value is allowed": ((float, Field(isin=[], **ROLE)), "'x'.*no category"),
+    "no value is allowed": ((float, Field(isin=[], **ROLE)), "'x'.*no value"),
     "texts and numbers are mixed": ((float, Field(isin=["a", 1], **ROLE)), "'x'.*convert"),
     "a bound is a text": ((float, Field(ge="a", **ROLE)), "'x'.*convert"),
     "a scope is unknown": ((float, Field(metadata={"mlops": {"scope": "no"}})), "'x'.*'no'"),
