@@ -14,11 +14,7 @@ import yaml
 
 from mlops.base.digest import Json
 from mlops.base.errors import ConfigError, Place
-
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 32
-MAX_ALIASES = 100
-MAX_NODES = 50_000  # aliases counted as often as they are used: a "billion laughs" ends here
+from mlops.base.yaml_bounds import MAX_BYTES, bound_yaml
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -75,8 +71,6 @@ def read_documents(path: Path) -> tuple[Document, ...]:
         raise ConfigError(
             f"cannot read {path}: {error.strerror or error}", place=Place(str(path))
         ) from error
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path} is larger than {MAX_BYTES} bytes", place=Place(str(path)))
     return parse_documents(content, str(path))
 
 
@@ -90,6 +84,7 @@ def parse_documents(content: bytes, origin: str) -> tuple[Document, ...]:
     Raises:
         ConfigError: As for `read_documents`.
     """
+    bound_yaml(content, origin)
     try:
         return tuple(_documents(content, origin))
     except yaml.MarkedYAMLError as error:
@@ -116,29 +111,8 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f"there are: {', '.join(names)}" if names else "there are none"
 
 
-class _Loader(yaml.SafeLoader):
-    """The safe loader, with limits that hold while the tree is built."""
-
-    depth = 0
-    aliases = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call] # untyped there
-        if self.check_event(yaml.AliasEvent):
-            self.aliases += 1
-        if self.aliases > MAX_ALIASES:
-            raise yaml.MarkedYAMLError(None, None, f"more than {MAX_ALIASES} aliases", mark)
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise yaml.MarkedYAMLError(None, None, f"nested deeper than {MAX_DEPTH}", mark)
-        try:
-            return super().compose_node(parent, index)
-        finally:
-            self.depth -= 1
-
-
 def _documents(content: bytes, origin: str) -> Iterator[Document]:
-    loader = _Loader(content.decode())
+    loader = yaml.SafeLoader(content.decode())
     try:
         while loader.check_node():
             node = loader.get_node()
@@ -156,15 +130,11 @@ def _documents(content: bytes, origin: str) -> Iterator[Document]:
 class _Plain:
     """Turns nodes into JSON values and notes the lines of their keys."""
 
-    def __init__(self, loader: _Loader) -> None:
+    def __init__(self, loader: yaml.SafeLoader) -> None:
         self._loader = loader
-        self._nodes = 0
         self.lines: dict[KeyPath, int] = {}
 
     def of(self, node: yaml.Node, path: KeyPath) -> Json:
-        self._nodes += 1
-        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise _refuse(f"more than {MAX_NODES} values or deeper than {MAX_DEPTH}", node)
         self.lines.setdefault(path, node.start_mark.line + 1)
         match node:
             case yaml.MappingNode(tag="tag:yaml.org,2002:map"):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from mlops.base.errors import ConfigError
-from mlops.slo.document import MAX_BYTES, parse_documents, read_documents
+from mlops.base.yaml_bounds import MAX_BYTES
+from mlops.slo.document import parse_documents, read_documents
 
 
 def test_values_are_plain_and_every_key_knows_its_line() -> None:
@@ -41,7 +42,7 @@ REFUSED: dict[str, tuple[str | bytes, str, int | None]] = {
     "an anchor that is not there": ("a: *nothing", "undefined alias", 1),
     "an anchor that holds itself": ("a: &a [*a]", "deeper", 1),
     "nesting without end": ("a: " + "[" * 5_000, "nested deeper than 32", 1),
-    "aliases of aliases of aliases": (LAUGHS, "more than 50000 values", 1),
+    "aliases of aliases of aliases": (LAUGHS, "more than 50000 values", 5),
     "aliases without end": ("x: &x 1\ny: [" + "*x," * 200 + "]", "more than 100 aliases", 2),
     "a number that is none": ("a: !!int abc", "not what its tag says", 1),
     "bytes that are no UTF-8": (b"a: \xff", "utf-8", None),
