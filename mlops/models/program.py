@@ -15,7 +15,7 @@ from mlops.models.flat import CodeInput, Head, Input, Outline, TextInput
 from mlops.models.kernels import Kernel, Walker
 from mlops.models.linear import LinearSum
 from mlops.models.links import apply_link
-from mlops.models.spec import HeadScore, ScoreSpec
+from mlops.models.spec import Clip, HeadScore, ScoreSpec
 from mlops.models.trees import Array, Trees
 
 UNKNOWN = -1.0
@@ -193,11 +193,25 @@ def combine(score: ScoreSpec, heads: Mapping[str, Floats], table: Table) -> Floa
         ContractError: The value's column is missing.
     """
     if isinstance(score, HeadScore):
-        return heads[score.head]
+        return clipped(score.clip, heads[score.head])
     total = heads[score.heads[0]].copy()
     for name in score.heads[1:]:
         total *= heads[name]
-    return total * np.asarray(_values(table, score.value), dtype=np.float64)
+    total *= np.asarray(_values(table, score.value), dtype=np.float64)
+    return clipped(score.clip, total)
+
+
+def clipped(clip: Clip | None, values: Floats) -> Floats:
+    """Return numbers held to a clip's ends, shape as given; NaN stays NaN.
+
+    >>> clipped(Clip(low=0.0, high=1.0), np.array([-1.0, 0.5, np.inf, np.nan])).tolist()
+    [0.0, 0.5, 1.0, nan]
+    """
+    if clip is None:
+        return values
+    low = -np.inf if clip.low is None else clip.low
+    high = np.inf if clip.high is None else clip.high
+    return np.minimum(np.maximum(values, low), high)  # both of them hand NaN on
 
 
 def _codes(column: Input) -> dict[object, float]:

@@ -1,10 +1,10 @@
 """A model's spec: which estimator on which columns, how heads become a score, which heuristic."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from mlops.base.section import Section, Target
+from mlops.base.section import Section, Target, contradiction
 
 
 class ColumnStep(Section):
@@ -30,12 +30,36 @@ class ModelSpec(Section):
     """The scikit-learn estimator; a nested one stands in its arguments, as a `_target_` too."""
 
 
+class Clip(Section):
+    """Ends that a score is held to: what lies beyond becomes the end, and ties with it.
+
+    It makes the declared range a certainty where the model alone keeps none. What is no number
+    (NaN) stays none, so that the guard sees it.
+    """
+
+    low: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Least score, in the score's unit. None: no lower end."""
+    high: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """Largest score, in the score's unit. None: no upper end."""
+
+    @model_validator(mode="after")
+    def _some_range(self) -> Self:
+        if self.low is None and self.high is None:
+            raise contradiction("a clip needs a low or a high end", "low", "high")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            message = f"no score lies between {self.low:g} and {self.high:g}"
+            raise contradiction(message, "low", "high")
+        return self
+
+
 class HeadScore(Section):
     """The score is one head's output."""
 
     kind: Literal["head"] = "head"
     head: str
     """Name of the head."""
+    clip: Clip | None = None
+    """Ends that the score is held to. None: it is what the head gives."""
 
 
 class ExpectedValueScore(Section):
@@ -46,6 +70,8 @@ class ExpectedValueScore(Section):
     """Names of the heads, multiplied in this order."""
     value: str
     """Number column of the request that they are multiplied with, such as a fee."""
+    clip: Clip | None = None
+    """Ends that the product is held to. None: it is what the product gives."""
 
 
 ScoreSpec = Annotated[HeadScore | ExpectedValueScore, Field(discriminator="kind")]

@@ -20,7 +20,7 @@ from mlops.models.certificate import Certificate, HeadCertificate, Range
 from mlops.models.flat import Head, LinearRaw, Link, NumberTerm, Raw, TreesRaw
 from mlops.models.linear import apply_steps
 from mlops.models.program import Program
-from mlops.models.spec import HeadScore
+from mlops.models.spec import Clip, HeadScore
 from mlops.verify.reach import Box, leaf_range, number_ends, whole_box
 
 _ROUND = 2.0**-53
@@ -62,7 +62,6 @@ def certify(
         The certificate; `unknown` says what could not be proved, and why.
     """
     box = whole_box(program, domain)
-    unbounded = _unbounded(program, domain)
     raws = {
         head.name: [raw_ends(program, member.raw, box) for member in head.members]
         for head in program.outline.heads
@@ -71,6 +70,7 @@ def certify(
         raws[name] = [a.within(b.low, b.high) for a, b in zip(raws[name], ends, strict=True)]
     outputs = {head.name: _output(head, raws[head.name]) for head in program.outline.heads}
     score = _score(program, domain, outputs)
+    unbounded = _unbounded(program, domain, score)
     everything = [*(e for ends in raws.values() for e in ends), *outputs.values(), score]
     finite = not unbounded and all(math.isfinite(e.reach) for e in everything)
     unknown = tuple(
@@ -93,8 +93,8 @@ def certify(
     )
 
 
-def _unbounded(program: Program, domain: Domain) -> list[str]:
-    """Return the columns that something linear reads and nothing bounds."""
+def _unbounded(program: Program, domain: Domain, ends: Ends) -> list[str]:
+    """Return the columns that something linear, or a score of such ends, reads unbounded."""
     names = [
         program.outline.inputs[term.column].name
         for head in program.outline.heads
@@ -106,7 +106,7 @@ def _unbounded(program: Program, domain: Domain) -> list[str]:
     score = program.outline.score
     if not isinstance(score, HeadScore):
         value = number_ends(domain.column(score.value))
-        if not all(map(math.isfinite, value)):
+        if not math.isfinite(ends.reach) and not all(map(math.isfinite, value)):
             names.append(score.value)
     return list(dict.fromkeys(names))
 
@@ -145,7 +145,7 @@ def _trees(program: Program, raw: TreesRaw, box: Box) -> Ends:
     roots = program.trees.roots[raw.first : raw.last].tolist()
     leaves = [leaf_range(program.trees, root, box) for root in roots]
     total = _sum([Ends(raw.baseline, raw.baseline), *(Ends(*ends) for ends in leaves)])
-    return divided(raw, total, unit=all(0.0 <= low and high <= 1.0 for low, high in leaves))
+    return divided(raw, total, unit=all(low >= 0.0 and high <= 1.0 for low, high in leaves))
 
 
 def divided(raw: TreesRaw, total: Ends, *, unit: bool = False) -> Ends:
@@ -237,11 +237,21 @@ def _logistic(raw: float) -> float:
 def _score(program: Program, domain: Domain, outputs: dict[str, Ends]) -> Ends:
     score = program.outline.score
     if isinstance(score, HeadScore):
-        return outputs[score.head]
+        return _clipped(score.clip, outputs[score.head])
     product = outputs[score.heads[0]]
     for name in score.heads[1:]:
         product = _times(product, outputs[name])
-    return _times(product, Ends(*number_ends(domain.column(score.value))))
+    ends = _times(product, Ends(*number_ends(domain.column(score.value))))
+    # An infinite product of heads times a value of 0 would be NaN, which no clip touches.
+    return _clipped(score.clip, ends) if math.isfinite(product.reach) else ends
+
+
+def _clipped(clip: Clip | None, ends: Ends) -> Ends:
+    if clip is None:
+        return ends
+    low = -math.inf if clip.low is None else clip.low
+    high = math.inf if clip.high is None else clip.high
+    return Ends(*(min(max(end, low), high) for end in ends))
 
 
 def _range(ends: Ends) -> Range:

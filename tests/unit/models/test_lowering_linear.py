@@ -49,7 +49,7 @@ def fit(sentence: str, arguments: dict[str, Any], scale: float | None) -> Sklear
     node = {
         "name": "toy",
         "columns": COLUMNS,
-        "estimator": {"_target_": f"{LINEAR}.{sentence.split()[0]}", **arguments},
+        "estimator": {"_target_": f"{LINEAR}.{sentence.split(maxsplit=1)[0]}", **arguments},
     }
     outcome = it.outcomes["apply"]
     if scale is not None:

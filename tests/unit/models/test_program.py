@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from mlops.base.errors import ContractError
-from mlops.models.program import Program
+from mlops.models.program import Program, clipped
+from mlops.models.spec import Clip
 from tests.components.toys import MODELS, SERVICES, program, rows_of
 
 
@@ -69,6 +73,38 @@ def test_expected_value_is_the_product_of_heads_and_fee() -> None:
     assert whole.score(table).tolist() == wanted.tolist()
 
 
+def test_clip_holds_the_score_to_its_ends_and_lets_nan_through() -> None:
+    whole = program("search_ranking", "hist_gradient_boosting")
+    table = dict(rows_of("search_ranking", "hist_gradient_boosting", 500))
+    free = whole.score(table)
+    middle = float(np.median(free))
+    score = whole.outline.score.model_copy(update={"clip": Clip(high=middle)})
+    held = Program(whole.outline.model_copy(update={"score": score}), whole.trees)
+    assert held.score(table).tolist() == np.minimum(free, middle).tolist()
+    read = Program.from_parts(json.dumps(held.to_json()), held.to_arrays())
+    assert read.score(table).tolist() == held.score(table).tolist()
+    table["success_fee"] = np.where(np.arange(500) % 2, np.nan, table["success_fee"])
+    assert np.isnan(held.score(table)).tolist() == (np.arange(500) % 2 == 1).tolist()
+
+
+@given(
+    st.floats(-10, 10) | st.none(),
+    st.floats(-10, 10) | st.none(),
+    st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=9),
+)
+def test_clip_keeps_what_lies_between_its_ends(
+    low: float | None, high: float | None, values: list[float]
+) -> None:
+    assume(low is not None or high is not None)
+    assume(low is None or high is None or low < high)
+    found = clipped(Clip(low=low, high=high), np.array(values, dtype=np.float64))
+    for value, held in zip(values, found.tolist(), strict=True):
+        assert math.isnan(value) == math.isnan(held)
+        if not math.isnan(value):
+            wanted = min(math.inf if high is None else high, value)
+            assert held == max(-math.inf if low is None else low, wanted)
+
+
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_is_written_and_read_scores_the_same(service: str, model: str) -> None:
@@ -110,6 +146,9 @@ BROKEN: dict[str, tuple[str, str, object]] = {
     "a calibrator of falling points": (
         "calibrated_logistic", "heads/0/members/0/link/x", [1.0, 0.0]),
     "a calibrator without points": ("calibrated_logistic", "heads/0/members/0/link/x", []),
+    "a clip without ends": ("logistic", "score/clip", {}),
+    "a clip that lets nothing through": ("logistic", "score/clip", {"low": 1.0, "high": 1.0}),
+    "a clip at infinity": ("logistic", "score/clip", {"low": 0.0, "high": float("inf")}),
     "a score of a head that is not there": ("logistic", "score/head", "buy"),
 }  # fmt: skip
 

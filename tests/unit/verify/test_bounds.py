@@ -279,3 +279,40 @@ def test_bounds_notice_a_leaf_that_grew() -> None:
     assert raw_before.high is not None
     assert raw_after.high is not None
     assert raw_after.high > raw_before.high + 40
+
+
+CLIPPED: dict[str, tuple[dict[str, float], tuple[float | None, float | None], bool]] = {
+    "both ends": ({"low": 0.5, "high": 5.0}, (0.5, 5.0), True),
+    "one end, the other side is open": ({"low": 0.5}, (0.5, None), False),
+    "one end, the contract has the other": ({"high": 5.0}, (0.0, 5.0), True),
+}
+
+
+@pytest.mark.parametrize("sentence", CLIPPED)
+def test_clip_makes_the_range_of_a_score_certain(sentence: str) -> None:
+    """The value has no upper end in the contract; the head lies in [0.5, 1]."""
+    clip, ends, finite = CLIPPED[sentence]
+    domain = Domain(name="D", columns=(JOB, number("a", minimum=0.0, maximum=9.0),
+                                       number("fee", minimum=0.0)))  # fmt: skip
+    whole = single(
+        {"kind": "linear", "intercept": 0.0, "categories": [],
+         "numbers": [{"column": 0, "steps": [], "weight": 1.0}]},
+        {"kind": "logit"},
+    )  # fmt: skip
+    score = {"kind": "expected_value", "heads": ["h"], "value": "fee", "clip": clip}
+    outline = json.loads(whole.outline.model_dump_json()) | {"score": score}
+    held = Program(Outline.model_validate_json(json.dumps(outline)), Trees.empty())
+    found = certify(held, domain)
+    assert (found.score.low, found.score.high) == ends
+    assert found.finite is finite
+
+
+def test_clip_proves_nothing_where_the_heads_can_be_infinite() -> None:
+    whole = linear((number("x"),), {"x": 1.0})
+    clip = {"low": 0.0, "high": 1.0}
+    score = {"kind": "expected_value", "heads": ["h"], "value": "x", "clip": clip}
+    outline = json.loads(whole.outline.model_dump_json()) | {"score": score}
+    held = Program(Outline.model_validate_json(json.dumps(outline)), Trees.empty())
+    found = certify(held, Domain(name="D", columns=(JOB, number("x"))))
+    assert not found.finite
+    assert found.score.low is None
