@@ -194,7 +194,18 @@ class _Index:
             runbook_url=notes.get("runbook_url", ""),
             first_look=" ".join(notes.get("first_look", "").split()),
             place=entry.place("metadata", "name"),
+            query_place=self._query_place(slo, entry, counts),
         )
+
+    def _query_place(self, slo: Slo, entry: Entry, counts: Counts) -> Place:
+        query = ("ratioMetric", counts.value, "metricSource", "spec", "query")
+        target = slo.spec.objectives[0]
+        if slo.spec.indicator is not None:
+            return entry.place("spec", "indicator", "spec", *query)
+        if target.indicator is not None:
+            return entry.place("spec", "objectives", 0, "indicator", "spec", *query)
+        named = self._names["SLI", slo.spec.indicator_ref or target.indicator_ref or ""]
+        return named.place("spec", *query)
 
     def _counters(self, slo: Slo) -> tuple[Counts, Counter, Counter]:
         if slo.spec.budgeting_method != "Occurrences":

@@ -25,7 +25,7 @@ def unexported(objective: Objective) -> Iterator[Finding]:
             continue
         for message in _problems(counter):
             yield Finding(
-                "slo.series", Status.FAIL, f"{objective.slo}: {message}", place=objective.place
+                "slo.series", Status.FAIL, f"{objective.slo}: {message}", place=objective.asked_at
             )
 
 

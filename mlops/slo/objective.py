@@ -33,6 +33,7 @@ class Objective:
         runbook_url: Where the runbook is; empty if none.
         first_look: What a paged person looks at first; empty if none.
         place: Where it is defined.
+        query_place: Where the numerator's query stands; None if it is not known.
     """
 
     slo: str
@@ -47,6 +48,12 @@ class Objective:
     runbook_url: str
     first_look: str
     place: Place
+    query_place: Place | None = None
+
+    @property
+    def asked_at(self) -> Place:
+        """Return where its query stands, as near as is known."""
+        return self.query_place or self.place
 
     @property
     def error_budget(self) -> Decimal:

@@ -1,10 +1,11 @@
 """The SLO section: which definitions, which windows, and where Prometheus is."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from mlops.base.section import Section
+from mlops.base.section import Section, contradiction
 
 MIN_SCRAPES = 4
 
@@ -36,7 +37,7 @@ class Tier(Section):
     def _ordered(self) -> "Tier":
         if self.short_s >= self.long_s:
             message = f"short_s={self.short_s} must be shorter than long_s={self.long_s}"
-            raise ValueError(message)
+            raise contradiction(message, "short_s", "long_s")
         return self
 
 
@@ -103,33 +104,48 @@ class SloSpec(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "SloSpec":
-        problems = [
-            f"{name}={length} is shorter than {MIN_SCRAPES} scrapes of {self.scrape_interval_s} s"
-            for name, length in self._lengths().items()
-            if length < MIN_SCRAPES * self.scrape_interval_s
-        ]
-        problems += [
-            f"{name}={length} is summed from steps, so it must be a multiple of "
-            f"step_s={self.step_s}"
-            for name, length in self._lengths().items()
-            if length > self.direct_window_max_s and length % self.step_s
-        ]
+        problems = [*self._window_problems(), *self._step_problems()]
+        if problems:
+            told = "; ".join(text for _, text in problems)
+            raise contradiction(told, *dict.fromkeys(key for key, _ in problems))
+        return self
+
+    def _window_problems(self) -> Iterator[tuple[str, str]]:
+        for name, length in self._lengths().items():
+            if length < MIN_SCRAPES * self.scrape_interval_s:
+                yield (
+                    name,
+                    (
+                        f"{name}={length} is shorter than {MIN_SCRAPES} scrapes of"
+                        f" {self.scrape_interval_s} s"
+                    ),
+                )
+            if length > self.direct_window_max_s and length % self.step_s:
+                yield (
+                    name,
+                    (
+                        f"{name}={length} is summed from steps, so it must be a multiple of "
+                        f"step_s={self.step_s}"
+                    ),
+                )
         pairs = [(tier.long_s, tier.short_s) for tier in self.tiers]
-        problems += [
-            f"the window pair {pair[0]} s, {pair[1]} s is given twice"
-            for index, pair in enumerate(pairs)
-            if pair in pairs[:index]
-        ]
+        for index, pair in enumerate(pairs):
+            if pair in pairs[:index]:
+                text = f"the window pair {pair[0]} s, {pair[1]} s is given twice"
+                yield f"tiers.{index}", text
+
+    def _step_problems(self) -> Iterator[tuple[str, str]]:
         if self.evaluation_interval_s > self.step_s:
-            problems.append(
-                f"evaluation_interval_s={self.evaluation_interval_s} leaves steps of "
-                f"step_s={self.step_s} unrecorded"
+            yield (
+                "evaluation_interval_s",
+                (
+                    f"evaluation_interval_s={self.evaluation_interval_s} leaves steps of "
+                    f"step_s={self.step_s} unrecorded"
+                ),
             )
         if self.period_s is not None and self.period_s % self.step_s:
-            problems.append(f"period_s={self.period_s} is no multiple of step_s={self.step_s}")
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+            text = f"period_s={self.period_s} is no multiple of step_s={self.step_s}"
+            yield "period_s", text
 
     def _lengths(self) -> dict[str, int]:
         lengths = {"step_s": self.step_s}
