@@ -11,11 +11,11 @@ import re
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mlops.base.errors import ContractError
 from mlops.contracts.pattern import Pattern, literal, translate
@@ -28,7 +28,7 @@ Texts = npt.NDArray[np.object_]
 # column is an object array of str with None for missing. All have the same length.
 Table = Mapping[str, Floats | Texts]
 
-VERSION: Final = 2
+VERSION = 2
 LONGEST_TEXT = 128
 """Letters of a request's text whose column declares no limit."""
 
@@ -282,22 +282,21 @@ class Domain(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    version: Literal[2] = VERSION
+    version: int = VERSION
     name: str
     columns: tuple[Column, ...] = Field(min_length=1)
     unique: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
 
-    @model_validator(mode="before")
+    @field_validator("version")
     @classmethod
-    def _is_of_this_version(cls, value: object) -> object:
-        version = value.get("version", VERSION) if isinstance(value, dict) else VERSION
+    def _is_of_this_version(cls, version: int) -> int:
         if version != VERSION:
             message = (
-                f"the contract has format {version}, this toolkit reads {VERSION}: train again"
+                f"the contract has format {version}, not {VERSION}: train again"
             )
             raise ValueError(message)
-        return value
+        return version
 
     @model_validator(mode="after")
     def _names_each_column_once(self) -> Self:
