@@ -109,9 +109,12 @@ def walk(tree: object, location: Sequence[int | str]) -> Key:
         location: As pydantic gives it.
     """
     key: list[str] = []
-    at = tree
+    at, tagged = tree, None
     for position, part in enumerate(location):
         if isinstance(at, Mapping):
+            if at is not tagged and part == at.get("kind") and position + 1 < len(location):
+                tagged = at  # a union's member may be named as one of its own keys
+                continue
             if part in at:
                 at = at[part]
             elif position + 1 < len(location):
