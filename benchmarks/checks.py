@@ -52,10 +52,13 @@ class Row:
 def main() -> None:
     """Measure, print, write."""
     words = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as folder:
-        _warm_up(Path(folder))
-    rows = [_row(case) for case in (*faults(), *cases("more")) if _wanted(case, words)]
-    false = [(case, *_complaints(case)) for case in cases("right") if _wanted(case, words)]
+    with tempfile.TemporaryDirectory() as name:
+        store = Path(name).resolve()
+        _warm_up(store)
+        chosen = (case for case in (*faults(), *cases("more")) if _wanted(case, words))
+        rows = [_row(case, store) for case in chosen]
+        right = (case for case in cases("right") if _wanted(case, words))
+        false = [(case, *_complaints(case, store)) for case in right]
     _print_right(false)
     counted = [row for row in rows if row.case.kind != "more"]
     _print_totals(counted, [row for row in rows if row.case.kind == "more"])
@@ -85,16 +88,17 @@ def _wanted(case: Case, words: Sequence[str]) -> bool:
     return not words or any(word == case.kind or word in case.name for word in words)
 
 
-def _warm_up(folder: Path) -> None:
+def _warm_up(store: Path) -> None:
     """Load the libraries and fill the caches: a person checks more than once."""
-    examine(cases("right")[2], folder.resolve())
+    with tempfile.TemporaryDirectory() as name:
+        examine(cases("right")[2], Path(name).resolve(), store=store)
 
 
-def _row(case: Case) -> Row:
+def _row(case: Case, store: Path) -> Row:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         started = time.perf_counter()
-        found = case.found(examine(case, folder).findings)
+        found = case.found(examine(case, folder, store=store).findings)
         seconds = time.perf_counter() - started
         said = plain.run(folder, case.arguments)
     engines = tuple(dict.fromkeys(finding.check.split(".")[1] for finding in found))
@@ -108,10 +112,10 @@ def _row(case: Case) -> Row:
     return row
 
 
-def _complaints(case: Case) -> tuple[list[str], plain.Said]:
+def _complaints(case: Case, store: Path) -> tuple[list[str], plain.Said]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
-        found = [f"{f.check}: {f.message}" for f in examine(case, folder).findings]
+        found = [f"{f.check}: {f.message}" for f in examine(case, folder, store=store).findings]
         sweep = "-m" in case.arguments
         said = plain.Said("never") if sweep else plain.run(folder, case.arguments)
     return found, said

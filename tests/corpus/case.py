@@ -157,12 +157,13 @@ class Outcome:
     verdicts: list[Verdict] = field(default_factory=list)
 
 
-def examine(case: Case, folder: Path) -> Outcome:
+def examine(case: Case, folder: Path, *, store: Path) -> Outcome:
     """Check a case by what the command calls.
 
     Args:
         case: What to check.
         folder: An empty folder.
+        store: Folder of what may be shared by cases: mypy's cache, this machine's calibration.
     """
     case.write(folder)
     verdicts: list[Verdict] = []
@@ -173,7 +174,7 @@ def examine(case: Case, folder: Path) -> Outcome:
     refused: list[Finding] = []
     with inside(folder):
         try:
-            run_application("check", case.arguments, job, folder=folder)
+            run_application("check", (*case.arguments, f"store.root={store}"), job, folder=folder)
         except MlopsError as error:
             refused = list(_refused(error))
     findings = [f for verdict in verdicts for f in verdict.findings]
