@@ -14,6 +14,7 @@ COMMANDS = {
     "gate": "may this bundle be released?",
     "serve": "serve decisions over HTTP, with a fallback behind the model",
     "slo": "validate SLOs, generate Prometheus rules, read budgets",
+    "test-estimator": "does an algorithm keep what it promises? small examples where not",
     "demo": "the whole way in one command, with a drill",
     "init": "start a project of your own",
 }
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _help() -> str:
-    lines = [f"  {name:<10}{summary}" for name, summary in COMMANDS.items()]
+    lines = [f"  {name:<16}{summary}" for name, summary in COMMANDS.items()]
     return _HELP.format(commands="\n".join(lines))
 
 
@@ -80,7 +81,7 @@ def _run(name: str, arguments: Sequence[str]) -> int:
 
     _see_project(Path.cwd())
     try:
-        command = importlib.import_module(f"mlops.cli.{name}")
+        command = importlib.import_module(f"mlops.cli.{name.replace('-', '_')}")
         code: int = command.run(arguments)
     except MlopsError as error:
         Console("text").error(error)

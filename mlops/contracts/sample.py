@@ -35,7 +35,18 @@ def draw(
     Returns:
         The request's columns, each of length `rows`.
     """
-    return {column.name: _draw_column(column, rows, rng, known) for column in domain.request}
+    return draw_columns(domain.request, rows, rng, known=known)
+
+
+def draw_columns(
+    columns: Sequence[Column],
+    rows: int,
+    rng: np.random.Generator,
+    *,
+    known: Mapping[str, Sequence[str]],
+) -> Table:
+    """Draw some columns, as `draw` does those of a request; each of length `rows`."""
+    return {column.name: _draw_column(column, rows, rng, known) for column in columns}
 
 
 def _draw_column(

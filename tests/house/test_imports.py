@@ -25,7 +25,7 @@ FACING = {
     "prometheus_client": {"serving/instruments.py"},
     "uvicorn": {"serving/server.py"},
     "rich": {"cli"},
-    "sklearn": {"models"},
+    "sklearn": {"models", "verify"},
     "ctypes": {"serving/model_worker.py"},
 }
 
