@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from mlops.base.errors import BundleError
 from mlops.base.store import write_file
 
+_LOOKED_AT = 20
+
 
 class SplitRecord(BaseModel):
     """How the rows were divided.
@@ -135,3 +137,22 @@ def of_bundle(digest: str, root: Path) -> RunRecord:
             f" {first['msg']}",
             hint="train again with `mlops train`",
         ) from error
+
+
+def rows_of_last(service: str, source: JsonValue, root: Path) -> int | None:
+    """Return how many rows the service's last run read from a source; None if none is recorded.
+
+    Args:
+        service: Name of the service.
+        source: The source's configuration, as the record holds it.
+        root: Folder of the records; the newest twenty are looked at.
+    """
+    for path in sorted(root.glob("*.json"), reverse=True)[:_LOOKED_AT]:
+        try:
+            found = json.loads(path.read_bytes())
+            same = found["service"] == service and found["config"]["data"]["source"] == source
+            if same:
+                return int(found["data"]["rows"]) + int(found["data"]["quarantined"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # of another version, or half copied: it tells nothing
+    return None
