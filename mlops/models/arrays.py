@@ -49,8 +49,13 @@ def load_arrays(content: bytes) -> dict[str, npt.NDArray[np.generic]]:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as file:
-            return {_name(info): _load(file, info) for info in file.infolist()}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            members = file.infolist()
+            names = [_name(info) for info in members]
+            if len(set(names)) < len(names):
+                message = "two members share a name"
+                raise ValueError(message)
+            return {name: _load(file, info) for name, info in zip(names, members, strict=True)}
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         message = f"not an array file: {error}"
         raise ValueError(message) from error
 

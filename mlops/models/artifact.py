@@ -22,6 +22,7 @@ from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
 
 from mlops.base.digest import Digest, Json, canonical_json
 from mlops.base.errors import BundleError, MlopsError
@@ -44,6 +45,20 @@ _PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _NAME = re.compile(r"sha256:([0-9a-f]{64})\s*")
 
 T = TypeVar("T")
+
+
+class _HeuristicEntry(BaseModel):
+    """One heuristic in `heuristics.json`; its arrays lie beside it under `name.`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str
+    kind: str
+    path: str
+    facts: dict[str, JsonValue]
+
+
+_ENTRIES = TypeAdapter(list[_HeuristicEntry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,20 +220,23 @@ def _heuristics(
     if any(array.dtype != np.float64 for array in arrays.values()):
         message = "a heuristic's array is not of float64"
         raise ValueError(message)
+    entries = _ENTRIES.validate_json(content)
+    names = [entry.name for entry in entries]
+    if not names or len(set(names)) < len(names):
+        message = "there is no heuristic, or two share a name"
+        raise ValueError(message)
     found: dict[str, FittedHeuristic] = {}
-    for entry in json.loads(content):
-        name = str(entry["name"])
+    for entry in entries:
         own = {
-            key.removeprefix(f"{name}."): cast("Floats", array)
+            key.removeprefix(f"{entry.name}."): cast("Floats", array)
             for key, array in arrays.items()
-            if key.startswith(f"{name}.")
+            if key.startswith(f"{entry.name}.")
         }
-        state = State(entry["facts"], own)
-        found[name] = FittedHeuristic.restored(
-            entry["kind"], entry["path"], state, packages=packages
+        found[entry.name] = FittedHeuristic.restored(
+            entry.kind, entry.path, State(entry.facts, own), packages=packages
         )
-    if not found:
-        message = "there is no heuristic"
+    if not {key.partition(".")[0] for key in arrays} <= set(names):
+        message = "an array belongs to no heuristic"
         raise ValueError(message)
     return found
 
@@ -229,6 +247,9 @@ def _check_together(path: Path, parts: Parts, manifest: Manifest) -> None:
     for name in parts.program.columns:
         if name not in known:
             raise BundleError(f"{path}: the program reads {name!r}, which the contract lacks")
+    score = parts.program.outline.score
+    if score.kind == "expected_value" and known[score.value].is_category:
+        raise BundleError(f"{path}: the score is multiplied with {score.value!r}, which is a text")
     for fitted in parts.heuristics.values():
         for name in fitted.heuristic.columns:
             if name not in known:

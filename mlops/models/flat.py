@@ -135,7 +135,7 @@ class TreesRaw(Value):
     """First tree in the table of roots."""
     last: int
     """One past the last tree."""
-    divisor: int = Field(default=1, ge=1)
+    divisor: int = Field(default=1, ge=1, le=2**31)
     """What the sum is divided by: the number of trees where the score is their mean."""
 
 

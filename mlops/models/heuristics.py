@@ -321,7 +321,11 @@ class FittedHeuristic:
         else:
             message = f"unknown kind of heuristic {kind!r}"
             raise ValueError(message)
-        return cls(kind, path, found.restore(state))
+        try:
+            return cls(kind, path, found.restore(state))
+        except Exception as error:  # a user's own class may raise anything
+            message = f"heuristic {path or kind} cannot be restored: {error}"
+            raise ValueError(message) from error
 
 
 def fit_heuristic(

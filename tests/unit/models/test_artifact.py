@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,26 @@ def forge(ref: BundleRef, tmp_path: Path, **changed: bytes) -> Path:
     return path
 
 
+def heuristic(*, times: int = 1, **changed: object) -> bytes:
+    entry = {"name": "static", "kind": "static", "path": "", "facts": {}, **changed}
+    return json.dumps([entry] * times).encode()
+
+
+def multiplied_with(ref: BundleRef, value: str) -> bytes:
+    node: Any = json.loads((ref.path / "program.json").read_bytes())
+    node["score"]["value"] = value
+    return json.dumps(node).encode()
+
+
+def twice(content: bytes) -> bytes:
+    """Return an array file with a second member of the same name, which numpy would overlook."""
+    file = io.BytesIO(content)
+    with zipfile.ZipFile(file, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        archive.writestr(archive.namelist()[0], archive.read(archive.namelist()[0]))
+    return file.getvalue()
+
+
 def test_well_signed_nonsense_is_refused_by_the_file_that_holds_it(
     ref: BundleRef, tmp_path: Path
 ) -> None:
@@ -169,6 +190,14 @@ def test_well_signed_nonsense_is_refused_by_the_file_that_holds_it(
         ({"heuristics_json": b"[]"}, r"heuristics\.json"),
         ({"heuristics_json": b"[{}]"}, r"heuristics\.json"),
         ({"heuristics_json": deep}, r"heuristics\.json"),
+        ({"heuristics_json": heuristic(facts=[])}, r"heuristics\.json.*facts"),
+        ({"heuristics_json": heuristic(facts=None)}, r"heuristics\.json.*facts"),
+        ({"heuristics_json": heuristic(facts={"keys": [{}]})}, r"heuristics\.json"),
+        ({"heuristics_json": heuristic(path=7)}, r"heuristics\.json.*path"),
+        ({"heuristics_json": heuristic(times=2)}, "share a name"),
+        ({"heuristics_json": heuristic()}, "array belongs to no"),
+        ({"heuristics_npz": twice(dump_arrays({"popular.rates": np.zeros(4)}))}, r"npz.*share"),
+        ({"program_json": multiplied_with(ref, "job_id")}, "'job_id', which is a text"),
         ({"quality_json": deep}, r"quality\.json"),
         ({"certificate_json": b"null"}, r"certificate\.json"),
         ({"domain_json": b"\xff"}, r"domain\.json"),
