@@ -8,6 +8,7 @@ from pathlib import Path
 
 COMMANDS = {
     "check": "find what is wrong in a configuration, before anything runs",
+    "contract": "show contracts in other languages; tell what a change breaks",
     "data": "fetch and show a service's data",
     "train": "train, evaluate, compile and bundle a model; -m sweeps",
     "evaluate": "measure a bundle beside its heuristics",

@@ -268,6 +268,14 @@ class Column(BaseModel):
             return found[0].python if found else None
         return r"\A" + "".join(f"(?=(?s:.*?)(?:{each.python}))" for each in found)
 
+    @property
+    def ecma_pattern(self) -> str | None:
+        """All of `patterns` as one of ECMA-262; None if there is none."""
+        found = self.patterns
+        if len(found) < 2:
+            return found[0].ecma if found else None
+        return "^" + "".join(rf"(?=[\s\S]*?(?:{each.ecma}))" for each in found)
+
 
 class Domain(BaseModel):
     """What a contract allows, all columns together.
@@ -292,9 +300,7 @@ class Domain(BaseModel):
     @classmethod
     def _is_of_this_version(cls, version: int) -> int:
         if version != VERSION:
-            message = (
-                f"the contract has format {version}, not {VERSION}: train again"
-            )
+            message = f"the contract has format {version}, not {VERSION}: train again"
             raise ValueError(message)
         return version
 
