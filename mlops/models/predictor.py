@@ -76,7 +76,7 @@ class SklearnPredictor:
         target = outcome.astype(np.int64) if self._classifies else outcome
         try:
             self.estimator.fit(frame, target)
-        except (ValueError, TypeError) as error:
+        except Exception as error:  # scikit-learn fails with whatever its parts raise
             raise ConfigError(
                 f"model {self.spec.name} cannot be fitted: {error}",
                 hint="check the estimator's arguments and the column steps",

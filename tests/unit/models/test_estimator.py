@@ -77,12 +77,12 @@ UNFIT: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 UNCOMPILED: dict[str, tuple[dict[str, Any], str]] = {
-    "a forest": (
+    "neighbours": (
         {
             "columns": [step("numeric")],
-            "estimator": {"_target_": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 2},
+            "estimator": {"_target_": "sklearn.neighbors.KNeighborsClassifier"},
         },
-        "RandomForestClassifier",
+        "KNeighborsClassifier",
     ),
     "a transformer without a flat form": (
         {
@@ -99,20 +99,6 @@ UNCOMPILED: dict[str, tuple[dict[str, Any], str]] = {
             "estimator": LOGISTIC,
         },
         "handle_unknown",
-    ),
-    "rare categories put together": (
-        {
-            "columns": [step("categorical", {**ONE_HOT, "min_frequency": 5})],
-            "estimator": LOGISTIC,
-        },
-        "min_frequency",
-    ),
-    "an indicator of missing values": (
-        {
-            "columns": [step("numeric", {**IMPUTE, "add_indicator": True})],
-            "estimator": LOGISTIC,
-        },
-        "add_indicator",
     ),
     "temperature scaling": (
         {
