@@ -245,7 +245,8 @@ def solve(
     """Return the cost of each unit that explains some measured amounts best.
 
     Differences count relative to the amount. Each unit is drawn to its shipped cost times the
-    machine's overall ratio, lightly, so that what the measurements do not tell stays sensible.
+    machine's overall ratio, lightly, so that what the measurements do not tell stays sensible; a
+    unit that was shipped without a cost has none.
 
     Args:
         counts: Units of each measurement.
@@ -253,7 +254,7 @@ def solve(
         shipped: Costs to fall back on; none for a profile that is made from nothing.
         floor: Amount below which differences count as if it were this one.
     """
-    units = sorted({unit for each in counts for unit in each} | set(shipped))
+    units = sorted(shipped or {unit for each in counts for unit in each})
     matrix = np.array([[each.get(unit, 0.0) for unit in units] for each in counts])
     measured = np.asarray(amounts, dtype=np.float64)
     prior = np.array([shipped.get(unit, 0.0) for unit in units])
