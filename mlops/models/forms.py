@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mlops.base.errors import ConfigError
-from mlops.contracts.domain import Column, Floats
+from mlops.contracts.domain import Column, ColumnKind, Floats
 from mlops.models.flat import CodeInput, Input, NumberInput, Step, TextInput
 from mlops.models.frame import Vocabulary
 from mlops.models.linear import apply_steps
@@ -114,10 +114,23 @@ class Inputs:
 
     def possible(self, column: int) -> "np.ndarray[Any, np.dtype[np.bool_]]":
         """Return whether the contract allows each code, unknown and missing; shape [size + 2]."""
-        allowed = self._contract[column]
-        closed = allowed.is_category and allowed.categories is not None
-        size = self.found[column].size
-        return np.array([True] * size + [not closed, allowed.nullable])
+        allowed, wanted = self._contract[column], self.found[column]
+        if isinstance(wanted, CodeInput):
+            closed = _all_known(allowed, wanted.known)
+        else:
+            closed = allowed.is_category and allowed.categories is not None
+        return np.array([True] * wanted.size + [not closed, allowed.nullable])
+
+
+def _all_known(column: Column, known: Sequence[float]) -> bool:
+    """Tell whether every number that a contract allows is among some: yes and no, five stars."""
+    if column.kind is ColumnKind.BOOLEAN:
+        low, high = 0, 1
+    elif column.kind is ColumnKind.INTEGER:
+        low, high = column.whole_bounds
+    else:
+        return False
+    return high - low < len(known) and all(number in known for number in range(low, high + 1))
 
 
 def after_steps(form: Form, steps: Sequence[Step]) -> Form:

@@ -27,7 +27,7 @@ def accept(part: Part, stream: Stream, report: Report, *, texts: bool = False) -
     if tags is None:
         return stream
     if not tags.missing:
-        stream = no_missing(part, stream, report)
+        stream = _no_missing(part, stream, report)
     if stream.sparse and not tags.sparse:
         report.fail(
             "sparse",
@@ -50,12 +50,11 @@ def _no_texts(part: Part, stream: Stream, report: Report) -> Stream:
     return replace(stream, columns=tuple(_untold(c) if c.is_text else c for c in stream.columns))
 
 
-def no_missing(part: Part, stream: Stream, report: Report, hint: str = _FILL) -> Stream:
-    """Check that no missing value reaches a step; arguments as for `accept`."""
+def _no_missing(part: Part, stream: Stream, report: Report) -> Stream:
     missing = stream.where(lambda column: column.missing)
     for blame in dict.fromkeys(column.blame for column in missing):
         found = tuple(column for column in missing if column.blame == blame)
-        told, advice = "the contract lets {} be missing", hint
+        told, advice = "the contract lets {} be missing", _FILL
         if blame:
             told, advice = "values of {} become missing on the way", f"set {blame[-1]} to a number"
         report.fail(

@@ -127,7 +127,7 @@ def constraints(
             _place(part, stream, name, ("monotonic_cst", str(name)), report=report): (name, value)
             for name, value in asked.items()
         }
-    elif isinstance(asked, list):
+    elif isinstance(asked, list | tuple):
         if stream.count is not None and len(asked) != stream.count:
             report.fail(
                 "monotonic-constraint",
@@ -153,7 +153,7 @@ def constraints(
 
 def _interactions(part: Part, stream: Stream, report: Report) -> None:
     asked: Any = part.argument("interaction_cst")
-    if not isinstance(asked, list):
+    if not isinstance(asked, list | tuple):
         return
     nameless = replace(stream, frame=False)
     for at, group in enumerate(asked):

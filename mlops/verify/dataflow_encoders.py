@@ -106,9 +106,8 @@ def ordinal(part: Part, stream: Stream, report: Report) -> Stream:
 
 def _coded(part: Part, column: Flowing, given: Sequence[object] | None) -> Flowing:
     unknown, absent = part.argument("unknown_value"), part.argument("encoded_missing_value")
-    may_be_unknown = part.argument("handle_unknown") == "use_encoded_value" and (
-        column.categories is None or given is not None or column.missing
-    )
+    told = part.argument("handle_unknown") == "use_encoded_value"
+    may_be_unknown = told and (_open(column) or (given is not None and _lacks(column, given)))
     blame: Key = ()
     if column.missing and _nan(absent):
         blame = part.at("encoded_missing_value")
@@ -183,7 +182,7 @@ def _unseen(
         message = f"{part.name} fails on missing values of {sources(none)}, which are in no list"
         report.fail("unseen", message, part.at("categories"), hint)
     rare = [c for c, given in pairs if given is None and not _open(c) and _is_set(c)]
-    if rare:
+    if rare and not new:
         report.warn(
             "unseen",
             f"{part.name} fails in serving on a value of {sources(rare)} that the contract allows"
@@ -200,6 +199,13 @@ def _open(column: Flowing) -> bool:
         low, high = column.low, column.high
         return low is None or high is None or high - low > _FEW
     return column.kind is Kind.NUMBER
+
+
+def _lacks(column: Flowing, given: Sequence[object]) -> bool:
+    """Tell whether something that the contract allows is not in a list of categories."""
+    return any(one not in given for one in column.categories or ()) or (
+        column.missing and not _has_none(given)
+    )
 
 
 def _is_set(column: Flowing) -> bool:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from mlops.verify.dataflow_accepts import accept, no_missing
+from mlops.verify.dataflow_accepts import accept
 from mlops.verify.dataflow_boosting import boosting, constraints
-from mlops.verify.dataflow_columns import Stream
+from mlops.verify.dataflow_columns import Stream, sources
 from mlops.verify.dataflow_numbers import warn_unbounded
 from mlops.verify.dataflow_parts import Part, Report
 from mlops.verify.dataflow_transformers import steps_of, through
@@ -84,9 +84,14 @@ def _hand_on(part: Part, stream: Stream, report: Report) -> None:
 def _plain(part: Part, stream: Stream, report: Report) -> None:
     taken = accept(part, stream, report)
     if part.name in _SINGLE_PRECISION:
-        constrained = part.argument("monotonic_cst") is not None
-        if constrained:
-            constraints(part, stream, report)
-        if constrained or stream.sparse:  # its tags do not say so
-            taken = no_missing(part, taken, report)
+        constraints(part, taken, report)
+        missing = taken.where(lambda column: column.missing)
+        if taken.sparse and missing:  # its tags do not say so
+            report.warn(
+                "missing",
+                f"{part.name} fails on missing values in a sparse matrix, which is what"
+                f" {sources(missing)} come in if most of it is zero",
+                part.at(),
+                "set sparse_output: false in the encoder, or put a SimpleImputer before it",
+            )
         warn_unbounded(part, taken, report, "a very large one is no float32 and fails")

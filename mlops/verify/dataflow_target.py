@@ -102,4 +102,5 @@ def _worded(column: Column) -> str:
         return f"any {column.kind.value}"
     low = "-inf" if column.minimum is None else f"{column.minimum:g}"
     high = "inf" if column.maximum is None else f"{column.maximum:g}"
-    return f"a {column.kind.value} from {low} to {high}"
+    article = "an" if column.kind is ColumnKind.INTEGER else "a"
+    return f"{article} {column.kind.value} from {low} to {high}"

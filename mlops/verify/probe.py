@@ -117,12 +117,18 @@ def probe(
         limit_s: Seconds after which it is given up.
 
     Returns:
-        What fails or warns; one that passes if nothing does.
+        What fails or warns; one that passes if nothing does; none if it cannot be built.
     """
     found: list[Finding] = []
+    try:
+        built = build_estimator(model, request, seed=seed, packages=packages)
+    except ConfigError:
+        return ()
 
     def run() -> None:
         for outcome in _distinct(outcomes):
+            if hasattr(built, "predict_proba") and not is_chance(outcome):
+                continue  # a classifier of numbers: the symbolic flow tells
             rng = np.random.default_rng(seed)
             case = _Case(model, request, seed, packages, outcome_of(outcome, rng))
             found.extend(_examine(case, rows_of(request, rng)))
@@ -170,16 +176,12 @@ def _finishes(run: Step, limit_s: float) -> bool:
 
 
 def _examine(case: _Case, rows: Rows) -> list[Finding]:
-    try:
-        predictor = _predictor(case)
-    except MlopsError:
-        return []
-    if hasattr(predictor.estimator, "predict_proba") and len(np.unique(case.outcome)) > 2:
-        return []  # a classifier of numbers: the symbolic flow tells
+    predictor = _predictor(case)
     _fit(case, predictor, rows.full)
     if not _failed(case):
         one = first(rows.asked, 1, case.request.features)
         _ask(case, predictor, rows.full, (rows.asked, one), status=Status.FAIL)
+    if not _failed(case):
         _compile(case, predictor)
     # An estimator that gets the frame itself decides about missing values by its class.
     if rows.complete is not None and case.model.columns and not _failed(case):
