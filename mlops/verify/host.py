@@ -135,7 +135,7 @@ def load(path: Path) -> HostProfile:
     Raises:
         ConfigError: There is none, or it is none.
     """
-    again = "write one with `mlops check --calibrate FILE` on the machine that it is for"
+    again = "`mlops check --calibrate` writes and names one on the machine that it is for"
     try:
         return HostProfile.model_validate_json(path.read_bytes())
     except OSError as error:

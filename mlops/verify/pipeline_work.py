@@ -68,7 +68,7 @@ def fit_work(estimator: object, domain: Domain, rows: float) -> Work | UnknownWo
     return Work(
         cpu=work.total([added, found.cpu]),
         most=work.total([added, found.most]),
-        memory=work.total([framed, found.memory]),
+        memory=work.total([framed, {"step.copy": before.get("step.copy", 0.0)}, found.memory]),
         outcome=found.outcome,
         iterations=found.iterations,
         parallel=found.parallel,
@@ -131,7 +131,7 @@ def _step(part: object, rows: float, *, texts: int, columns: int) -> dict[str, f
     sorts = name in _SORTING or (
         name == "SimpleImputer" and _params(part).get("strategy") in ("median", "most_frequent")
     )
-    return {"step.sorted" if sorts else "step.number": rows * columns}
+    return {"step.sorted" if sorts else "step.number": rows * columns, "step.copy": rows * columns}
 
 
 def _estimator(item: object, columns: Columns, rows: float) -> Work | UnknownWork:

@@ -28,8 +28,8 @@ class VerifySpec(Section):
     It runs none of your data, and finds what no signature tells; switch it off for estimators
     that are slow or heavy to build."""
     host: Annotated[str, Field(min_length=1)] = "this"
-    """Machine that the cost is predicted for: `this`, a name from `hosts`, or a file that
-    `mlops check --calibrate FILE` wrote on another machine. Relative paths start where the
-    command runs."""
+    """Machine that the cost is predicted for: `this`, a name from `hosts`, or a copy of the file
+    that `mlops check --calibrate` names on another machine, which ends in .json. Relative paths
+    start where the command runs."""
     hosts: dict[HostName, DeclaredHost] = Field(default_factory=dict)
     """Machines that are not this one, by name; `this` is taken."""

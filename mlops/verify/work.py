@@ -220,7 +220,6 @@ def forest(rows: float, columns: Columns, shape: ForestShape) -> Work:
     memory = {
         "forest.fit": 1.0,
         "forest.cell": rows * columns.width,
-        "forest.row": rows,
         "forest.node": shape.trees * 2.0 * leaves,
     }
     outcome = Outcome(trees=shape.trees, leaves=leaves, depth=1.3 * levels)
@@ -251,7 +250,6 @@ def logistic(rows: float, columns: Columns, *, most: float, tolerance: float) ->
         "logistic.fit": 1.0,
         "logistic.row": rows,
         "logistic.cell": rows * columns.filled,
-        "logistic.hot": rows * columns.hot,
         "logistic.dense": 0.0 if columns.hot else rows * columns.width,
     }
     doubts = () if columns.scaled else ("the numbers are not scaled, so it may not converge",)
