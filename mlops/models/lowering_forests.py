@@ -165,7 +165,8 @@ class _Grower:
         form: CodedForm,
     ) -> None:
         with np.errstate(over="ignore"):
-            values = form.values.astype(np.float32)
+            # Back to 64 bits: numpy would else compare with a threshold rounded to 32.
+            values = form.values.astype(np.float32).astype(np.float64)
         nodes["cut"][at] = 0.0
         for node in at.tolist():
             feature, cut = int(tree.feature[node]), float(tree.threshold[node])

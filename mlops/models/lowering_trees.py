@@ -21,6 +21,9 @@ from mlops.models.trees import (
     Trees,
 )
 
+MOST_NODES = 10_000_000
+"""Nodes of all trees together: some 300 MB in the bundle, as much again when they are served."""
+
 _NEAR = 4  # the steps' own rounding moves a number by a few ranks
 _LARGEST = struct.unpack(">q", struct.pack(">d", np.finfo(np.float64).max))[0]
 
@@ -72,7 +75,16 @@ class Table:
         return self._sets[key]
 
     def add_nodes(self, nodes: Mapping[str, npt.NDArray[np.generic]]) -> None:
-        """Append many nodes: the node arrays of `Trees` by name, children already counted on."""
+        """Append many nodes: the node arrays of `Trees` by name, children already counted on.
+
+        Raises:
+            ConfigError: The table becomes larger than a bundle can hold.
+        """
+        if self._nodes + len(nodes["feature"]) > MOST_NODES:
+            raise ConfigError(
+                f"the trees have more than {MOST_NODES:,} nodes, which no bundle holds",
+                hint="limit the trees by max_depth, max_leaf_nodes or min_samples_leaf",
+            )
         self._flush()
         block: dict[str, Array] = {n: nodes[n].astype(d) for n, d in NODE_DTYPES.items()}
         self._blocks.append(block)
