@@ -6,9 +6,9 @@ from typing import Literal, cast
 
 from mlops.base.errors import ConfigError
 
-Format = Literal["text", "json"]
+Format = Literal["text", "json", "sarif"]
 
-_FORMATS = ("text", "json")
+_FORMATS: tuple[Format, ...] = ("text", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,20 @@ class Arguments:
     format: Format
 
 
-def parse(arguments: Sequence[str], *, flags: Sequence[str] = (), words: int = 0) -> Arguments:
+def parse(
+    arguments: Sequence[str],
+    *,
+    flags: Sequence[str] = (),
+    words: int = 0,
+    formats: Sequence[Format] = _FORMATS,
+) -> Arguments:
     """Take a command's arguments apart.
 
     Args:
         arguments: Everything behind the command.
         flags: Our own switches that it takes.
         words: How many leading words it takes at most.
+        formats: In which it can print its result.
 
     Raises:
         ConfigError: `--format` has no known value.
@@ -59,9 +66,9 @@ def parse(arguments: Sequence[str], *, flags: Sequence[str] = (), words: int = 0
             taken.append(argument)
         else:
             hydra.append(argument)
-    if format_name not in _FORMATS:
+    if format_name not in formats:
         raise ConfigError(
-            f"--format {format_name!r} is no format", hint=f"one of: {', '.join(_FORMATS)}"
+            f"--format {format_name!r} is no format here", hint=f"one of: {', '.join(formats)}"
         )
     return Arguments(tuple(taken), tuple(hydra), frozenset(given), cast("Format", format_name))
 

@@ -1,59 +1,112 @@
 """`mlops check`: what is wrong in a configuration, before anything runs."""
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
-
-from rich.console import Console as RichConsole
 
 from mlops.base.digest import Json
-from mlops.base.verdict import Status, Verdict, to_json
+from mlops.base.errors import ConfigError, MlopsError
+from mlops.base.verdict import Finding, Status, Verdict
 from mlops.cli.arguments import parse
-from mlops.cli.console import Console, verdict_table
-from mlops.config.compose import Composed, run_application
+from mlops.cli.check_report import Checked, as_json, show
+from mlops.cli.console import Console
+from mlops.config.compose import Composed, compose_each, run_application, service_names
+
+_EVERY = "service=all"
+_SUMMARY = """\
+find what is wrong in a configuration, before anything runs
+
+No data are read and nothing of yours is run; your own classes are imported.
+  mlops check                   the service that conf/config.yaml names
+  mlops check service=all       every option of conf/service, overrides apply to each
+  --format text|json|sarif      for people, programs, or annotations of a change
+  --schema                      the JSON Schema of the configuration
+Exit code 0: nothing is wrong; warnings may be. 2: something is wrong."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; `--schema` prints the JSON Schema of the configuration."""
-    given = parse(arguments, flags=("--schema",))
+    given = parse(arguments, flags=("--schema",), formats=("text", "json", "sarif"))
     if "--schema" in given.flags:
         return _schema()
-    console = Console(given.format)
-    verdicts: list[Verdict] = []
+    folder = Path.cwd()
+    if _EVERY in given.hydra and "all" not in service_names(folder):
+        names, found = _every(given.hydra, folder)
+    else:
+        names, found = _chosen(given.hydra, folder)
+    checked = _check(names, found, folder)
+    if not checked:  # Hydra has printed what it was asked for: its help, or the configuration
+        return 0
+    if given.format == "sarif":
+        sys.stdout.write(json.dumps(_sarif(checked), indent=2, ensure_ascii=False) + "\n")
+    else:
+        Console(given.format).result(as_json(checked), lambda out: show(out, checked))
+    return 2 if any(each.verdict.status is Status.FAIL for each in checked) else 0
 
-    def job(composed: Composed) -> None:
+
+def _every(arguments: Sequence[str], folder: Path) -> tuple[list[str], list[Composed | MlopsError]]:
+    """Compose every service, each with the overrides that were given."""
+    flags = [each for each in arguments if each.startswith("-")]
+    if flags:
+        raise ConfigError(f"{_EVERY} takes no {flags[0]}", hint="name one service for that")
+    names = list(service_names(folder))
+    jobs = [[f"service={name}" if each == _EVERY else each for each in arguments] for name in names]
+    try:
+        return names, list(compose_each(jobs, folder=folder))
+    except ConfigError as error:  # of what they share
+        return ["all"], [error]
+
+
+def _chosen(
+    arguments: Sequence[str], folder: Path
+) -> tuple[list[str], list[Composed | MlopsError]]:
+    """Compose the service that was named, or the members of a sweep."""
+    found: list[Composed | MlopsError] = []
+    try:
+        run_application("check", arguments, found.append, folder=folder, summary=_SUMMARY)
+    except MlopsError as error:
+        found.append(error)
+    named = [each.partition("=")[2] for each in arguments if each.startswith("service=")]
+    fallback = named[-1] if named else "configuration"
+    return [each.settings.name if isinstance(each, Composed) else fallback for each in found], found
+
+
+def _check(
+    names: Sequence[str], found: Sequence[Composed | MlopsError], folder: Path
+) -> list[Checked]:
+    """Check what could be composed, and put what could not beside it."""
+    composed = [each for each in found if isinstance(each, Composed)]
+    verdicts: Iterator[Verdict] = iter(())
+    if composed:
         # Two seconds of scikit-learn, which `--help` and `--cfg` can do without.
-        from mlops.config.check import check
+        from mlops.config.check import check_all
 
-        verdict = check(composed, Path.cwd())
-        verdicts.append(verdict)
-
-        def show(out: RichConsole) -> None:
-            out.print(verdict_table(f"check of {composed.settings.name}", (verdict,)))
-
-        console.result(_document(verdict), show)
-
-    summary = "find what is wrong in a configuration, before anything runs"
-    run_application("check", given.hydra, job, folder=Path.cwd(), summary=summary)
-    return 2 if any(verdict.status is Status.FAIL for verdict in verdicts) else 0
+        verdicts = iter(check_all(composed, folder))
+    return [
+        Checked(name, next(verdicts) if isinstance(each, Composed) else _refused(each))
+        for name, each in zip(names, found, strict=True)
+    ]
 
 
-def _document(verdict: Verdict) -> Json:
-    """Return a verdict with the file and line, or override, of each finding."""
-    document = cast("dict[str, Json]", to_json(verdict))
-    findings = cast("list[dict[str, Json]]", document["findings"])
-    for shown, finding in zip(findings, verdict.findings, strict=True):
-        place = finding.place
-        shown["place"] = None
-        if place is not None:
-            shown["place"] = {"origin": place.origin, "line": place.line, "key": place.key}
-    return document
+def _refused(error: MlopsError) -> Verdict:
+    from mlops.config.findings import failures
+
+    return Verdict("check", tuple(failures("check.config", error)))
+
+
+def _sarif(checked: Sequence[Checked]) -> Json:
+    from importlib.metadata import version
+
+    from mlops.cli.check_report import together
+    from mlops.config.rules import meaning
+    from mlops.release.sarif import as_sarif
+
+    found: list[tuple[Finding, list[str]]] = together(checked)
+    return as_sarif(found, meaning=meaning, version=version("mlops"))
 
 
 def _schema() -> int:
-    import json
-
     from mlops.config.settings import Settings
 
     sys.stdout.write(json.dumps(Settings.model_json_schema(), indent=2) + "\n")

@@ -30,7 +30,7 @@ class Console:
     """What a command prints with. rich honours NO_COLOR and drops styles where no terminal is.
 
     Args:
-        format: `text` or `json`.
+        format: `text`, or one for machines.
     """
 
     def __init__(self, format: Format) -> None:  # noqa: A002 - the flag's name

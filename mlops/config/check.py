@@ -4,16 +4,16 @@ Rules are independent, and each tells all that it finds. A failure carries the k
 from, and here gets the file and line, or the override, that set the key last.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from mlops.base.errors import ConfigError, MlopsError, Place
+from mlops.base.errors import ConfigError, MlopsError
 from mlops.base.target import load_class
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.config.compose import Composed
-from mlops.config.origin import Key, Origins
-from mlops.config.references import References, failures
+from mlops.config.findings import at_place, failures, merge
+from mlops.config.references import References
 from mlops.config.resolve import Contracts, contracts
 from mlops.config.settings import allowed_packages, folders
 from mlops.config.typed_calls import Script, calls
@@ -153,46 +153,3 @@ def _types(looked: Sequence[_Service], folder: Path) -> None:
         if found.trouble:
             message = f"types could not be checked: {found.trouble}"
             service.found["types"].append(Finding("check.types", Status.UNKNOWN, message))
-
-
-def merge(found: Iterable[tuple[str, Iterable[Finding]]]) -> Iterator[Finding]:
-    """Yield each key's complaint once, with the engines that made it.
-
-    Args:
-        found: Engines in the order of preference, with what each found.
-    """
-    kept: dict[tuple[Status, Key], list[Finding]] = {}
-    for engine, findings in found:
-        for finding in findings:
-            known = kept.setdefault((finding.status, finding.key), [])
-            first = known[0] if known and finding.key else None
-            if first is None or engine == first.engines[0]:
-                known.append(replace(finding, engines=(engine,)))
-            else:
-                engines = tuple(dict.fromkeys((*first.engines, engine)))
-                known[0] = replace(first, engines=engines, hint=first.hint or finding.hint)
-    for findings in kept.values():
-        yield from findings
-
-
-def at_place(finding: Finding, origins: Origins) -> Finding:
-    """Return a finding with the file and line, or override, that set its key last."""
-    if not finding.key:
-        return finding
-    name = ".".join(finding.key)
-    message = finding.message if name in finding.message else f"{name}: {finding.message}"
-    if finding.status is Status.PASS:
-        return finding
-    place = finding.place or origins.place(finding.key)
-    hint = finding.hint
-    if finding.check == "check.arguments.unknown" and place is not None:
-        hint = "; ".join(filter(None, [hint, _class_elsewhere(finding.key, place, origins)]))
-    return replace(finding, message=message, place=place, hint=hint)
-
-
-def _class_elsewhere(key: Key, place: Place, origins: Origins) -> str:
-    """Tell where a class was chosen, if not where it was given its argument."""
-    chosen = origins.place((*key[:-1], "_target_"))
-    if chosen is None or chosen.origin == place.origin:
-        return ""
-    return f"the class comes from {chosen}"

@@ -20,6 +20,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -30,9 +31,9 @@ from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.config.explain import explain, require
-from mlops.config.hydra_guard import refuse_code, refuse_imports
+from mlops.config.hydra_guard import bound_files, refuse_code, refuse_folders, refuse_imports
 from mlops.config.keys import allowed_names, is_known
-from mlops.config.origin import Loaded, Origins
+from mlops.config.origin import Key, Loaded, Origins, Typed
 from mlops.config.settings import Settings
 from mlops.config.translate import of_composition, of_value
 
@@ -41,6 +42,8 @@ PACKAGED = (
     _INSTALLED / "_conf" if (_INSTALLED / "_conf").is_dir() else _CHECKOUT / "conf"
 )  # setuptools puts conf/ inside the package when it builds a wheel
 _NAME = "config"
+_QUIET = ("hydra.sweep.dir=.mlops/sweeps", "hydra/job_logging=none", "hydra/hydra_logging=none")
+_STILL = ("hydra.run.dir=.", "hydra.output_subdir=null")
 
 
 class _PackagedGroups(SearchPathPlugin):
@@ -91,13 +94,9 @@ def run_application(
     """
     primary = _primary(folder)
     roots = (primary, PACKAGED)
-    Plugins.instance().register(_PackagedGroups)
     standard = [
-        "hydra.run.dir=.",
-        "hydra.output_subdir=null",
-        "hydra.sweep.dir=.mlops/sweeps",
-        "hydra/job_logging=none",
-        "hydra/hydra_logging=none",
+        *_STILL,
+        *_QUIET,
         f"hydra.help.app_name='mlops {command}'",
         f"hydra.help.header='mlops {command}: {summary}'",
     ]
@@ -115,35 +114,104 @@ def run_application(
     # Without it Hydra prints a traceback of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ordered = _positionals_first([*standard, *map(_added, arguments)])
-    _refuse_code(primary, ordered, arguments)
+    with _loading(primary, arguments) as loader:
+        guarded = [*_QUIET, *filter(_is_override, map(_added, arguments))]
+        _guarded(loader, guarded, RunMode.MULTIRUN)
     with _arguments(f"mlops {command}", ordered), _told(arguments, roots):
         application()
     if failures:
         raise _joined(failures)
 
 
-def _refuse_code(primary: Path, ordered: Sequence[str], arguments: Sequence[str]) -> None:
-    """Look at Hydra's own node before Hydra acts on it."""
-    refuse_imports([*ordered, (primary / f"{_NAME}.yaml").read_text(encoding="utf-8")])
-    overrides = [argument for argument in ordered if _is_override(argument)]
+@contextlib.contextmanager
+def _loading(primary: Path, arguments: Sequence[str]) -> Generator[ConfigLoader, None, None]:
+    """Give Hydra's loader, once nothing that it reads can import, run or exhaust anything."""
+    Plugins.instance().register(_PackagedGroups)
+    texts = [*arguments, _text(primary / f"{_NAME}.yaml")]
+    refuse_imports(texts)
+    if primary != PACKAGED:
+        bound_files(primary, texts)
     with (
         _told(arguments, (primary, PACKAGED)),
         initialize_config_dir(str(primary), version_base="1.3"),
     ):
-        loader = GlobalHydra.instance().config_loader()
-        config = loader.load_configuration(_NAME, overrides, RunMode.MULTIRUN)
-    refuse_code(cast("dict[str, object]", OmegaConf.to_container(config.hydra, resolve=False)))
+        yield GlobalHydra.instance().config_loader()
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _guarded(loader: ConfigLoader, overrides: Sequence[str], mode: RunMode) -> DictConfig:
+    """Compose, and look at Hydra's own node before Hydra acts on it."""
+    config = loader.load_configuration(_NAME, list(overrides), mode)
+    node = cast("dict[str, object]", OmegaConf.to_container(config.hydra, resolve=False))
+    refuse_code(node)
+    HydraConfig.instance().set_config(config)
+
+    def place(key: Key) -> Place | None:
+        typed = [each for each in overrides if each not in _QUIET]
+        return Origins(_files(overrides), _typed(typed, loader)).place(key)
+
+    refuse_folders(node, place)
+    return config
 
 
 def compose(arguments: Sequence[str], *, folder: Path) -> Composed:
-    """Compose one configuration without running an application, for tests and the demo.
+    """Compose one configuration without running an application.
+
+    Args:
+        arguments: Overrides.
+        folder: As for `run_application`.
 
     Raises:
         ConfigError: As for `run_application`.
     """
-    found: list[Composed] = []
-    run_application("compose", arguments, found.append, folder=folder)
-    return found[0]
+    (found,) = compose_each([arguments], folder=folder)
+    if isinstance(found, ConfigError):
+        raise found
+    return found
+
+
+def compose_each(
+    jobs: Sequence[Sequence[str]], *, folder: Path
+) -> tuple[Composed | ConfigError, ...]:
+    """Compose several configurations; one that cannot be composed hides nothing of another.
+
+    Args:
+        jobs: Overrides of each.
+        folder: As for `run_application`.
+
+    Raises:
+        ConfigError: What all of them share is wrong.
+    """
+    primary = _primary(folder)
+    found: list[Composed | ConfigError] = []
+    with _loading(primary, [each for job in jobs for each in job]) as loader:
+        for job in jobs:
+            try:
+                with _told(job, (primary, PACKAGED)):
+                    config = _guarded(loader, [*_QUIET, *map(_added, job)], RunMode.RUN)
+                    own = [str(key) for key in config if key != "hydra"]
+                    found.append(_read(OmegaConf.masked_copy(config, own)))
+            except ConfigError as error:
+                found.append(error)
+    return tuple(found)
+
+
+def service_names(folder: Path) -> tuple[str, ...]:
+    """Return every option of `service`: the project's own, or ours where it has none.
+
+    Args:
+        folder: Where the command runs.
+    """
+    for groups in (folder / "conf" / "service", PACKAGED / "service"):
+        names = sorted(
+            path.relative_to(groups).with_suffix("").as_posix() for path in groups.rglob("*.yaml")
+        )
+        if names:
+            return tuple(names)
+    return ()
 
 
 def _positionals_first(arguments: Sequence[str]) -> list[str]:
@@ -231,7 +299,10 @@ def _read(config: DictConfig) -> Composed:
         "dict[str, list[str]]", OmegaConf.to_container(hydra_config.overrides, resolve=False)
     )
     overrides = tuple(override.removeprefix("++") for override in typed["task"])
-    origins = Origins(_files([*typed["hydra"], *typed["task"]]), overrides)
+    hydra_object = GlobalHydra.instance().hydra
+    assert hydra_object is not None
+    read = _typed(typed["task"], hydra_object.config_loader)
+    origins = Origins(_files([*typed["hydra"], *typed["task"]]), read)
     try:
         tree = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -242,6 +313,21 @@ def _read(config: DictConfig) -> Composed:
     except ValidationError as error:
         raise explain(error, tree, origins) from error
     return Composed(settings, origins, overrides, hydra_config.mode == RunMode.MULTIRUN)
+
+
+def _typed(overrides: Sequence[str], loader: ConfigLoader) -> list[Typed]:
+    """Return overrides as Hydra reads them."""
+    found = []
+    for each in OverridesParser.create(loader).parse_overrides(list(overrides)):
+        name = each.key_or_group
+        chosen = "/" in name or each.package is not None or bool(loader.get_group_options(name))
+        value = None if each.is_sweep_override() else each.value()
+        key: Key = tuple(name.split("."))
+        if chosen and not isinstance(value, dict):
+            # The file that was chosen has the lines; only where it goes can be wrong here.
+            key, value = tuple(filter(None, (each.package or "").split("."))), {}
+        found.append(Typed((each.input_line or "").removeprefix("++"), key, value))
+    return found
 
 
 def _files(overrides: Sequence[str]) -> Iterable[Loaded]:

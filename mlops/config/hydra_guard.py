@@ -5,12 +5,22 @@ logging by `dictConfig`, sets environment variables, and imports packages on its
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from mlops.base.errors import ConfigError
+from mlops.base.errors import ConfigError, Place
+from mlops.base.yaml_bounds import MAX_BYTES, bound_yaml
+from mlops.config.origin import Key, short
 
 _BUILDERS = ("hydra._internal.core_plugins.", "hydra_plugins.")
 _LOGGING = {"version", "root", "disable_existing_loggers"}
+_FOLDERS = {
+    # Hydra's own value, and the one that means "write nothing, move nowhere".
+    ("hydra", "run", "dir"): ("outputs/${now:%Y-%m-%d}/${now:%H-%M-%S}", "."),
+    ("hydra", "output_subdir"): (".hydra", None),
+    ("hydra", "job", "chdir"): (None, False),
+}
+_FILE = re.compile(r"file://([^\s,'\"\]]+)")
 _PACKAGES = re.compile(r"pkg://(?!hydra\b|hydra_plugins\b|mlops\b)")
 
 
@@ -28,6 +38,48 @@ def refuse_imports(search_path: Sequence[str]) -> None:
             raise ConfigError(
                 f"{entry}: hydra.searchpath may not import a package",
                 hint="use a file:// path to the folder",
+            )
+
+
+def bound_files(folder: Path, texts: Sequence[str]) -> None:
+    """Hold every YAML file that could take part in a composition against the bounds.
+
+    Args:
+        folder: The project's configuration groups.
+        texts: Overrides and files that may name further folders, by `file://`.
+
+    Raises:
+        ConfigError: A file is too large, too deep, or its aliases stand for too much.
+    """
+    named = [Path(name) for text in texts for name in _FILE.findall(text)]
+    for path in sorted(each for root in (folder, *named) for each in root.rglob("*.yaml")):
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except OSError:  # Hydra says so if it needs it
+            continue
+        bound_yaml(content, str(short(path)))
+
+
+def refuse_folders(node: Mapping[str, object], place: Callable[[Key], Place | None]) -> None:
+    """Refuse a composed `hydra` node that writes or moves where Hydra likes.
+
+    Args:
+        node: The node as plain values, interpolations unresolved, without our own overrides.
+        place: Tells where a key was set.
+
+    Raises:
+        ConfigError: A run's folder, its record or a change of folder was configured.
+    """
+    for key, allowed in _FOLDERS.items():
+        value: object = node
+        for name in key[1:]:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value not in allowed:
+            raise ConfigError(
+                f"{'.'.join(key)} is not configurable: files are written below store.root only",
+                hint="leave it out; set store.root to write elsewhere",
+                place=place(key),
             )
 
 

@@ -10,6 +10,8 @@ from mlops.base.errors import Place
 
 Key = tuple[str, ...]
 
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -24,16 +26,31 @@ class Loaded:
     package: Key
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """One override, as the composer reads it.
+
+    Attributes:
+        text: What was typed.
+        key: The key that it sets or takes away; empty for a group's choice, whose file has lines.
+        value: What it sets the key to, as plain values.
+    """
+
+    text: str
+    key: Key
+    value: object = None
+
+
 class Origins:
     """Tells for each key who set it last.
 
     Args:
         files: Files in the order in which they were merged; they are read when the first place
             is asked for, which a right configuration never does.
-        overrides: Overrides as typed, `key=value`, in order; they win over files.
+        overrides: Overrides in order; they win over files.
     """
 
-    def __init__(self, files: Iterable[Loaded], overrides: Sequence[str]) -> None:
+    def __init__(self, files: Iterable[Loaded], overrides: Sequence[Typed]) -> None:
         self._files = files
         self._overrides = overrides
         self._places: dict[Key, Place] = {}
@@ -46,7 +63,9 @@ class Origins:
             for file in self._files:
                 self._add_file(file)
             for override in self._overrides:
-                self._add_override(override)
+                if override.key:
+                    place = Place(f"override {override.text}")
+                    self._add_value(override.value, override.key, place)
         for length in range(len(key), 0, -1):
             found = self._places.get(key[:length])
             if found is not None:
@@ -59,11 +78,19 @@ class Origins:
         except (OSError, yaml.YAMLError):  # Hydra has read it before and would have said so
             return
         if isinstance(root, yaml.MappingNode):
-            self._add_node(root, file.package, str(short(file.path)))
+            origin = str(short(file.path))
+            if file.package:  # what should stand in the file and does not is missing there
+                self._places[file.package] = Place(origin, root.start_mark.line + 1)
+            self._add_node(root, file.package, origin)
 
     def _add_node(self, node: yaml.Node, key: Key, origin: str) -> None:
         if isinstance(node, yaml.MappingNode):
+            merged = [value for name, value in node.value if name.tag == _MERGE]
+            for each in merged:  # `<<` gives what the mapping's own keys do not
+                self._add_merged(each, key, origin)
             for name, value in node.value:
+                if name.tag == _MERGE:
+                    continue
                 below = (*key, str(name.value))
                 if not isinstance(value, yaml.MappingNode):  # only mappings are merged
                     self._forget_below(below)
@@ -75,16 +102,24 @@ class Origins:
                 self._places[below] = Place(origin, value.start_mark.line + 1)
                 self._add_node(value, below, origin)
 
-    def _add_override(self, override: str) -> None:
-        name, _, _ = override.partition("=")
-        key = tuple(name.lstrip("+~").split("@")[0].split("."))
-        if "/" in name or not name:
-            return
-        if len(key) > 1:  # a one-part override may be a group's choice, whose file has the lines
+    def _add_merged(self, node: yaml.Node, key: Key, origin: str) -> None:
+        if isinstance(node, yaml.SequenceNode):
+            for each in reversed(node.value):  # the first of several wins
+                self._add_node(each, key, origin)
+        else:
+            self._add_node(node, key, origin)
+
+    def _add_value(self, value: object, key: Key, place: Place) -> None:
+        """Note an override's value: a mapping is merged into what is there, all else replaces."""
+        if not isinstance(value, Mapping):
             self._forget_below(key)
-        elif sum(known[:1] == key for known in self._places) > 1:
+            self._places[key] = place
             return
-        self._places[key] = Place(f"override {override}")
+        for length in range(1, len(key) + 1):
+            if not any(known[:length] == key[:length] for known in self._places):
+                self._places[key[:length]] = place
+        for name, below in value.items():
+            self._add_value(below, (*key, str(name)), place)
 
     def _forget_below(self, key: Key) -> None:
         for known in [known for known in self._places if known[: len(key)] == key]:

@@ -12,6 +12,7 @@ from mlops.base.errors import ConfigError, MlopsError
 from mlops.base.section import Target
 from mlops.base.target import load_class
 from mlops.base.verdict import Finding, Status
+from mlops.config.findings import failures, wrong
 from mlops.config.origin import Key
 from mlops.config.resolve import Contracts
 from mlops.config.settings import Settings, allowed_packages
@@ -143,25 +144,6 @@ class References:
             yield wrong("check.reference.head", message, (*key, field), suggest(named, heads))
         for column in evaluation.where:
             yield from _column(training, column, (*key, "where", column))
-
-
-def wrong(check: str, message: str, key: Key, hint: str = "") -> Finding:
-    """Return a failure at a key."""
-    return Finding(check, Status.FAIL, message, key=key, hint=hint)
-
-
-def failures(check: str, error: MlopsError, key: Key = ()) -> Findings:
-    """Yield what an error says, each of its problems by itself.
-
-    Args:
-        check: Name of the rule.
-        error: What was raised.
-        key: Where it comes from, for those that name no key of their own.
-    """
-    problems = error.problems if isinstance(error, ConfigError) else ()
-    for each in problems or (error,):
-        named = (each.key if isinstance(each, ConfigError) else ()) or key
-        yield Finding(check, Status.FAIL, each.message, place=each.place, key=named, hint=each.hint)
 
 
 def _column(domain: Domain, name: str, key: Key, *, scope: Scope | None = None) -> Findings:
