@@ -22,15 +22,20 @@ No data are read and nothing of yours is run; your own classes are imported.
   mlops check service=all       every option of conf/service, overrides apply to each
   --format text|json|sarif      for people, programs, or annotations of a change
   --schema                      the JSON Schema of the configuration
+  --calibrate                   time this host, so that costs are predicted for it
 Exit code 0: nothing is wrong; warnings may be. 2: something is wrong."""
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command; `--schema` prints the JSON Schema of the configuration."""
-    given = parse(arguments, flags=("--schema",), formats=("text", "json", "sarif"))
+    """Run the command; `--schema` prints the JSON Schema, `--calibrate` times the host."""
+    given = parse(arguments, flags=("--schema", "--calibrate"), formats=("text", "json", "sarif"))
     if "--schema" in given.flags:
         return _schema()
     folder = Path.cwd()
+    if "--calibrate" in given.flags:
+        from mlops.cli.calibrate import run as calibrate
+
+        return calibrate(given.hydra, given.format, folder)
     if _EVERY in given.hydra and "all" not in service_names(folder):
         names, found = _every(given.hydra, folder)
     else:

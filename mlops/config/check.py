@@ -1,10 +1,11 @@
 """A check: what of configurations can be found wrong before any data are read.
 
-Rules are independent, and each tells all that it finds. A failure carries the key that it stems
-from, and here gets the file and line, or the override, that set the key last.
+Engines are independent, and each tells all that it finds. A failure carries the key that it stems
+from, and here gets the file and line, or the override, that set the key last. What needs a model
+that can be built (the probe, the cost) is asked only where nothing else is wrong with the model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,17 +13,22 @@ from mlops.base.errors import ConfigError, MlopsError
 from mlops.base.target import load_class
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.config.compose import Composed
+from mlops.config.consistency import consistency
+from mlops.config.cost import cost
 from mlops.config.findings import at_place, failures, merge
 from mlops.config.references import References
 from mlops.config.resolve import Contracts, contracts
 from mlops.config.settings import allowed_packages, folders
 from mlops.config.typed_calls import Script, calls
 from mlops.config.typed_check import check_types
+from mlops.contracts.domain import Domain
 from mlops.models.estimator import model_problems
+from mlops.verify.cost import Prediction
 from mlops.verify.dataflow import trace
+from mlops.verify.probe import probe
 
-PREFERRED = ("values", "types", "flow", "probe")
-"""Engines that look at the model; of several complaints about one key the first one's is shown."""
+PREFERRED = ("contracts", "references", "values", "types", "flow", "probe", "consistency", "cost")
+"""Engines; of several complaints about one key the first one's is shown."""
 
 
 def check(composed: Composed, folder: Path) -> Verdict:
@@ -62,7 +68,7 @@ class _Service:
     Attributes:
         composed: Its configuration.
         folder: Where the command runs.
-        found: What each engine found wrong with the model.
+        found: What each engine says.
     """
 
     composed: Composed
@@ -70,74 +76,115 @@ class _Service:
     found: dict[str, list[Finding]] = field(default_factory=dict)
 
     def verdict(self) -> Verdict:
+        """Ask all engines, mypy having been asked before."""
+        passed = [Finding("check.config", Status.PASS, "every key is known and of its type")]
+        try:
+            loaded = contracts(self.composed)
+        except MlopsError as error:
+            self.found["contracts"] = list(failures("check.contracts", error, ("contracts",)))
+            self._ask("values", lambda: self._values(None))
+        else:
+            passed += self._references(loaded)
+            self._ask("values", lambda: self._values(loaded.request))
+            self._ask("flow", lambda: self._flow(loaded))
+            prediction = self._run(loaded) if self._can_be_built() else None
+            self._ask("consistency", lambda: self._consistency(loaded, prediction))
+        merged = list(merge([(name, self.found.get(name, ())) for name in PREFERRED]))
+        wrong = [each for each in merged if each.status is not Status.PASS]
+        passed += [each for each in merged if each.status is Status.PASS]
         origins = self.composed.origins
-        return Verdict("check", tuple(at_place(each, origins) for each in self._findings()))
+        return Verdict("check", tuple(at_place(each, origins) for each in (*passed, *wrong)))
 
     def loadable(self, path: str) -> bool:
+        """Tell whether a class may be named and can be imported."""
         try:
             load_class(path, object, packages=allowed_packages(self.composed.settings))
         except ConfigError:
             return False
         return True
 
-    def _findings(self) -> Iterator[Finding]:
-        yield Finding("check.config", Status.PASS, "every key is known and of its type")
+    def _ask(self, engine: str, look: Callable[[], Iterable[Finding]]) -> None:
+        """Note what an engine says; one that breaks hides nothing of the others, and is no pass."""
         try:
-            loaded = contracts(self.composed)
+            self.found[engine] = list(look())
         except MlopsError as error:
-            yield from failures("check.contracts", error, ("contracts",))
-            yield from self._merged()  # what mypy knows needs no contract
-            return
-        names = ", ".join(column.name for column in loaded.request.features)
-        message = f"{loaded.request.name} has features {names}"
-        yield Finding("check.contracts", Status.PASS, message)
-        rules = References(self.composed.settings, loaded, self.folder)
-        yield from self._references(rules)
-        yield from self._model(loaded, list(rules.heuristics()))
+            self.found[engine] = list(failures(f"check.{engine}", error))
+        except Exception as error:  # whatever a class of the user's own may raise
+            message = f"{engine} could not be looked at: {type(error).__name__}: {error}"
+            self.found[engine] = [Finding(f"check.{engine}", Status.UNKNOWN, message)]
 
-    def _references(self, rules: References) -> Iterator[Finding]:
+    def _references(self, loaded: Contracts) -> Iterator[Finding]:
         settings = self.composed.settings
+        rules = References(settings, loaded, self.folder)
+        names = ", ".join(column.name for column in loaded.request.features)
+        yield Finding("check.contracts", Status.PASS, f"{loaded.request.name} has features {names}")
         heads = ", ".join(head.name for head in settings.training.heads)
+        heuristics = ", ".join(settings.training.heuristics)
         demands = len(settings.quality.floors) + len(settings.quality.versus)
+        wrong = self.found.setdefault("references", [])
         for name, rule, passed in (
             ("check.data", rules.data, f"rows come from {settings.data.source.kind}"),
             ("check.training", rules.training, f"heads {heads} have their outcomes"),
+            ("check.heuristics", rules.heuristics, f"{heuristics} read what a request has"),
             ("check.quality", rules.quality, f"{demands} demands can be measured"),
             ("check.slo", rules.slo, f"{len(settings.slo.files)} SLO files are valid"),
         ):
             findings = list(rule())
-            yield from findings or [Finding(name, Status.PASS, passed)]
+            wrong += findings
+            if not findings:
+                yield Finding(name, Status.PASS, passed)
 
-    def _model(self, loaded: Contracts, heuristics: list[Finding]) -> Iterator[Finding]:
-        """Yield what the engines that look at code say, each key once."""
+    def _values(self, request: Domain | None) -> Iterator[Finding]:
         settings = self.composed.settings
         packages = allowed_packages(settings)
-        self.found["values"] = [
-            *heuristics,
-            *model_problems(settings.model, loaded.request, seed=settings.seed, packages=packages),
-        ]
-        flow = trace(
+        found = model_problems(settings.model, request, seed=settings.seed, packages=packages)
+        yield from found
+        if not found:
+            yield Finding("check.model", Status.PASS, f"{settings.model.name} can be built")
+
+    def _flow(self, loaded: Contracts) -> tuple[Finding, ...]:
+        settings = self.composed.settings
+        return trace(
             settings.model,
             loaded.request,
             loaded.training,
             [(head.name, head.outcome) for head in settings.training.heads],
-            packages=packages,
+            packages=allowed_packages(settings),
             score=settings.training.score,
             given={head.name: head.given for head in settings.training.heads if head.given},
-        )
-        self.found["flow"] = [each for each in flow.findings if each.status is not Status.PASS]
-        merged = list(self._merged())
-        yield from merged
-        failed = {each.key[:1] for each in merged if each.status is Status.FAIL}
-        if ("training",) not in failed:
-            names = ", ".join(settings.training.heuristics)
-            yield Finding("check.heuristics", Status.PASS, f"{names} read what a request has")
-        if ("model",) not in failed:
-            yield Finding("check.model", Status.PASS, f"{settings.model.name} can be built")
-            yield from (each for each in flow.findings if each.status is Status.PASS)
+        ).findings
 
-    def _merged(self) -> Iterator[Finding]:
-        return merge([(name, self.found.get(name, ())) for name in PREFERRED])
+    def _can_be_built(self) -> bool:
+        return not any(
+            each.status is Status.FAIL and each.key[:1] in ((), ("model",), ("training",))
+            for findings in self.found.values()
+            for each in findings
+        )
+
+    def _run(self, loaded: Contracts) -> Prediction | None:
+        """Ask what needs a model, and return what it is predicted to take."""
+        settings = self.composed.settings
+        if settings.verify.probe:
+            outcomes = [loaded.training.column(head.outcome) for head in settings.training.heads]
+            packages, seed = allowed_packages(settings), settings.seed
+            self._ask(
+                "probe",
+                lambda: probe(
+                    settings.model, loaded.request, outcomes, seed=seed, packages=packages
+                ),
+            )
+        predictions: list[Prediction] = []
+
+        def costed() -> tuple[Finding, ...]:
+            found = cost(self.composed, loaded, self.folder)
+            predictions.extend([found.prediction] if found.prediction else [])
+            return found.findings
+
+        self._ask("cost", costed)
+        return predictions[0] if predictions else None
+
+    def _consistency(self, loaded: Contracts, prediction: Prediction | None) -> tuple[Finding, ...]:
+        return consistency(self.composed, loaded, self.folder, prediction=prediction)
 
 
 def _types(looked: Sequence[_Service], folder: Path) -> None:
