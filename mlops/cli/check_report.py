@@ -116,22 +116,16 @@ def _show_finding(out: RichConsole, finding: Finding, services: Sequence[str]) -
 
 
 def _show_passes(out: RichConsole, checked: Checked, *, alone: bool) -> None:
-    passed = [f for f in checked.verdict.findings if f.status is Status.PASS]
-    if not alone and passed:
-        names = ", ".join(finding.check.removeprefix("check.") for finding in passed)
-        out.print(
-            f"[green]pass[/]  {escape(checked.service)}: {escape(names)}",
-            overflow="ellipsis",
-            no_wrap=True,
-        )
-        return
-    for finding in passed:
-        name = finding.check.removeprefix("check.")
-        out.print(
-            f"[green]pass[/]  {escape(name):12}  {escape(finding.message)}",
-            overflow="ellipsis",
-            no_wrap=True,
-        )
+    groups: dict[str, list[str]] = {}
+    for finding in checked.verdict.findings:
+        if finding.status is Status.PASS:
+            group = finding.check.split(".")[1]
+            groups.setdefault(group, []).append(finding.message)
+    lines = [f"{name:12}  {'; '.join(messages)}" for name, messages in groups.items()]
+    if not alone:
+        lines = [f"{checked.service}: {', '.join(groups)}"] if groups else []
+    for line in lines:
+        out.print(f"[green]pass[/]  {escape(line)}", overflow="ellipsis", no_wrap=True)
 
 
 def _show_sum(out: RichConsole, found: Sequence[tuple[Finding, Sequence[str]]]) -> None:

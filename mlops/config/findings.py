@@ -38,6 +38,9 @@ def merge(found: Iterable[tuple[str, Iterable[Finding]]]) -> Iterator[Finding]:
     kept: dict[tuple[Status, Key], list[Finding]] = {}
     for engine, findings in found:
         for finding in findings:
+            if finding.status is Status.PASS:
+                yield replace(finding, engines=(engine,))
+                continue
             known = kept.setdefault((finding.status, finding.key), [])
             first = known[0] if known and finding.key else None
             if first is None or engine == first.engines[0]:

@@ -39,11 +39,23 @@ def contracts(composed: Composed) -> Contracts:
     Raises:
         ConfigError: A class cannot be loaded, is no pandera model, or they contradict each other.
     """
+    schemas: dict[str, Schema] = {}
+    domains: dict[str, Domain] = {}
+    problems: list[MlopsError] = []
     spec = composed.settings.contracts
-    schema = _load(composed, "training", spec.training)
-    training = _domain(composed, "training", schema)
-    request = _domain(composed, "request", _load(composed, "request", spec.request))
-    output = _domain(composed, "output", _load(composed, "output", spec.output))
+    targets = {"training": spec.training, "request": spec.request, "output": spec.output}
+    for role, target in targets.items():
+        try:
+            schemas[role] = _load(composed, role, target)
+            domains[role] = _domain(composed, role, schemas[role])
+        except ConfigError as error:
+            problems.append(error)
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ConfigError(f"{len(problems)} contracts are wrong", problems=tuple(problems))
+    schema, training = schemas["training"], domains["training"]
+    request, output = domains["request"], domains["output"]
     try:
         output.column("score")
     except MlopsError as error:

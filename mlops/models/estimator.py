@@ -48,13 +48,13 @@ def build_estimator(
 
 
 def model_problems(
-    spec: ModelSpec, domain: Domain, *, seed: int, packages: Sequence[str] = PACKAGES
+    spec: ModelSpec, domain: Domain | None, *, seed: int, packages: Sequence[str] = PACKAGES
 ) -> tuple[Finding, ...]:
     """Return everything for which `build_estimator` would refuse a model.
 
     Args:
         spec: What would be built.
-        domain: The contract whose features it reads.
+        domain: The contract whose features it reads; None leaves the columns out.
         seed: As for `build_estimator`.
         packages: Where classes may come from.
 
@@ -67,7 +67,7 @@ def model_problems(
 
 
 def _parts(
-    spec: ModelSpec, domain: Domain, builder: Builder
+    spec: ModelSpec, domain: Domain | None, builder: Builder
 ) -> tuple[Any, list[tuple[str, Any, list[str]]]]:
     """Return the estimator and the column steps; problems are noted with the builder."""
     estimator = builder.build(spec.estimator, ("estimator",))
@@ -83,7 +83,7 @@ def _parts(
             builder.problems.append(
                 Finding("check.columns.name", Status.FAIL, message, key=(*key, "name"))
             )
-        selected = _selected(step, domain, builder, key)
+        selected = [] if domain is None else _selected(step, domain, builder, key)
         transformers.append((step.name, _transformer(step, builder, key), selected))
     return estimator, transformers
 
