@@ -62,6 +62,15 @@ def lower(predictors: Mapping[str, SklearnPredictor], domain: Domain, score: Sco
         refused = refusal(predictor.estimator)
         if refused is not None:
             raise ConfigError(refused.reason, hint=refused.hint, key=refused.key)
+    try:
+        return _compiled(predictors, domain, score)
+    except ValidationError as error:
+        raise ConfigError(f"the model cannot be compiled: {error.errors()[0]['msg']}") from error
+
+
+def _compiled(
+    predictors: Mapping[str, SklearnPredictor], domain: Domain, score: ScoreSpec
+) -> Program:
     vocabularies = [predictor.vocabulary for predictor in predictors.values()]
     if any(vocabulary != vocabularies[0] for vocabulary in vocabularies):
         # A head fitted on fewer rows may know fewer texts: its code space is the union.
@@ -71,17 +80,12 @@ def lower(predictors: Mapping[str, SklearnPredictor], domain: Domain, score: Sco
         }
     compiler = _Compiler(Inputs(domain.features, vocabularies[0]))
     features = compiler.inputs.features()
-    heads = tuple(
-        Head(
-            name=name, members=tuple(compiler.members(predictor.estimator, features, sparse=False))
-        )
-        for name, predictor in predictors.items()
-    )
-    try:
-        outline = Outline(inputs=tuple(compiler.inputs.found), heads=tuple(heads), score=score)
-        return Program(outline, compiler.table.finish())
-    except ValidationError as error:
-        raise ConfigError(f"the model cannot be compiled: {error.errors()[0]['msg']}") from error
+    heads = []
+    for name, predictor in predictors.items():
+        members = compiler.members(predictor.estimator, features, sparse=False)
+        heads.append(Head(name=name, members=tuple(members)))
+    outline = Outline(inputs=tuple(compiler.inputs.found), heads=tuple(heads), score=score)
+    return Program(outline, compiler.table.finish())
 
 
 def _check_score(score: ScoreSpec, domain: Domain) -> None:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from mlops.base.errors import ConfigError
 from mlops.contracts.domain import Floats
 from mlops.models.flat import Step, StepKind
 
@@ -15,8 +17,17 @@ def scaler_steps(scaler: Any, columns: int) -> list[list[Step]]:
     Args:
         scaler: A fitted StandardScaler, MinMaxScaler, MaxAbsScaler or RobustScaler.
         columns: How many columns it has.
+
+    Raises:
+        ConfigError: A column was missing in all training rows.
     """
     operands = list(_operands(scaler))
+    if not all(np.isfinite(values).all() for _, values in operands):
+        raise ConfigError(
+            f"{type(scaler).__name__} met a column that is missing in all training rows, or whose "
+            "numbers are too large to scale",
+            hint="take it out of the contract's features, or bound it",
+        )
     return [
         [Step(kind=kind, value=float(values[i])) for kind, values in operands]
         + [Step(kind=kind, value=limit) for kind, limit in _limits(scaler)]

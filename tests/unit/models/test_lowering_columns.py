@@ -179,6 +179,24 @@ def test_target_encoder_that_takes_counts_for_classes_is_refused() -> None:
     assert "continuous" in caught.value.hint
 
 
+@pytest.mark.filterwarnings("ignore")  # scikit-learn and numpy warn of nothing but missing values
+@pytest.mark.parametrize("name", ["StandardScaler", "MinMaxScaler", "MaxAbsScaler", "RobustScaler"])
+def test_scaler_that_saw_missing_values_alone_is_refused(name: str) -> None:
+    it = toy("search_ranking", rows=300)
+    model = {
+        "name": "toy",
+        "columns": [
+            {"name": "n", "select": ["job_salary"], "steps": [{"_target_": f"{PRE}.{name}"}]},
+            {"name": "m", "select": ["job_age"], "steps": []},
+        ],
+        "estimator": BOOSTING,
+    }
+    table = {**it.table, "job_salary": np.full(300, np.nan)}
+    fitted = SklearnPredictor(spec(model), it.domain, seed=0).fit(table, it.outcomes["apply"])
+    with pytest.raises(ConfigError, match="missing in all training rows"):
+        lower({"toy": fitted}, it.domain, HeadScore(head="toy"))
+
+
 def test_target_encoder_is_fitted_the_same_twice() -> None:
     """Its folds are shuffled, by numpy's global state unless it is told otherwise."""
     it = toy("open_bandit", rows=1200)
