@@ -7,6 +7,7 @@ from pathlib import Path
 from mlops.base.errors import MlopsError
 from mlops.base.telemetry import DECISION_SECONDS, DECISIONS, MODEL_SECONDS
 from mlops.base.verdict import Finding, Status
+from mlops.config.origin import short
 from mlops.config.settings import Settings
 from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
@@ -40,6 +41,12 @@ def objectives_of(
         yield from _rare(settings, objective)
     yield from _retention(settings, own)
     yield from _windows(settings)
+
+
+def asked_at(objective: Objective) -> str:
+    """Return where an objective's query stands, as a person in the present folder types it."""
+    place = objective.asked_at
+    return f"{short(Path(place.origin))}:{place.line}"
 
 
 def _service(objective: Objective) -> str:
@@ -109,7 +116,7 @@ def _latency(
                 limit=serving.deadline_ms,
                 unit="ms",
                 key=("serving", "deadline_ms"),
-                hint=f"see {objective.asked_at}; lower the deadline to {promised:g}, or promise it",
+                hint=f"lower the deadline to {promised:g}, or promise it at {asked_at(objective)}",
             )
         yield from _kept(settings, objective, promised, prediction)
     of_model = _bucket_ms(objective.numerator, MODEL_SECONDS.name)

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.verdict import Finding, Status
-from mlops.config.origin import Key, Origins
+from mlops.config.origin import Key, Origins, short
 
 
 def wrong(check: str, message: str, key: Key, hint: str = "") -> Finding:
@@ -54,6 +55,8 @@ def merge(found: Iterable[tuple[str, Iterable[Finding]]]) -> Iterator[Finding]:
 
 def at_place(finding: Finding, origins: Origins) -> Finding:
     """Return a finding with the file and line, or override, that set its key last."""
+    if finding.place is not None:
+        finding = replace(finding, place=_typed(finding.place))
     if not finding.key:
         return finding
     name = ".".join(finding.key)
@@ -65,6 +68,11 @@ def at_place(finding: Finding, origins: Origins) -> Finding:
     if finding.check == "check.arguments.unknown" and place is not None:
         hint = joined([hint, _class_elsewhere(finding.key, place, origins)])
     return replace(finding, message=message, place=place, hint=hint)
+
+
+def _typed(place: Place) -> Place:
+    """Return a place as a person in the present folder would type it."""
+    return replace(place, origin=str(short(Path(place.origin))))
 
 
 def _class_elsewhere(key: Key, place: Place, origins: Origins) -> str:
