@@ -189,7 +189,7 @@ def test_scaler_that_saw_missing_values_alone_is_refused(name: str) -> None:
             {"name": "n", "select": ["job_salary"], "steps": [{"_target_": f"{PRE}.{name}"}]},
             {"name": "m", "select": ["job_age"], "steps": []},
         ],
-        "estimator": BOOSTING,
+        "estimator": FOREST,
     }
     table = {**it.table, "job_salary": np.full(300, np.nan)}
     fitted = SklearnPredictor(spec(model), it.domain, seed=0).fit(table, it.outcomes["apply"])
