@@ -21,7 +21,7 @@ from mlops.verify.dataflow_columns import Flowing, Key, Stream, entering, unknow
 from mlops.verify.dataflow_output import arrive
 from mlops.verify.dataflow_parts import Part, Report
 from mlops.verify.dataflow_select import Names, covered, select
-from mlops.verify.dataflow_target import targets
+from mlops.verify.dataflow_target import outcome_ends, targets
 from mlops.verify.dataflow_transformers import prefixed, through
 
 
@@ -113,7 +113,7 @@ def trace(  # noqa: PLR0913 - one configuration, said in plain values
         score: How heads become the score; its value column is looked at.
         given: For each head that learns from some rows only, the outcome that they share.
     """
-    report = Report()
+    report = Report(outcome_ends(training, outcomes))
     names = Names(request, training)
     covered(names, report)
     walk = _Walk(report, packages)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from mlops.verify.dataflow_columns import Stream, listed, sources
+from mlops.verify.dataflow_columns import Flowing, Kind, Stream, listed, sources
 from mlops.verify.dataflow_parts import Part, Report
 
 _NAMELESS = "what reaches it is an array without names; give places, or columns: []"
@@ -98,8 +98,8 @@ def _cardinality(part: Part, stream: Stream, categorical: frozenset[int], report
         if stream.count is None or at not in categorical:
             continue
         size = None if column.categories is None else len(column.categories)
-        if size is None and not column.is_text and column.high is not None:
-            size = int(column.high - max(column.low or 0.0, 0.0)) + 1
+        if column.kind is Kind.CODE and column.high is not None:
+            size = int(column.high) + 1  # a code below zero counts as missing
         if size is not None and size > most:
             report.fail(
                 "cardinality",
@@ -107,6 +107,20 @@ def _cardinality(part: Part, stream: Stream, categorical: frozenset[int], report
                 part.at("categorical_features"),
                 "encode it as a number, for instance with TargetEncoder",
             )
+        if column.kind in (Kind.NUMBER, Kind.INTEGER) and not _few(column, most):
+            report.warn(
+                "cardinality",
+                f"{sources([column])} is a number taken as a category, and {part.name} fails if it"
+                f" has more than {most} different values",
+                part.at("categorical_features"),
+                "take it out of the categories, or bin it",
+            )
+
+
+def _few(column: Flowing, most: int) -> bool:
+    low, high = column.low, column.high
+    whole = column.kind is Kind.INTEGER
+    return whole and low is not None and high is not None and high - low < most
 
 
 def constraints(

@@ -148,22 +148,36 @@ def _codes_agree(
     ):
         value = part.argument(name)
         for column, given in zip(stream.columns, lists, strict=True):
-            known = _known(replace(column, missing=False), given)
-            size = 1 if known is None else len(known)
-            if column in columns and not _nan(value) and 0 <= value < size:
-                report.fail(
-                    "codes",
-                    f"OrdinalEncoder's {name} {value} is the code of a category of {column.name!r}",
-                    part.at(name),
-                    "take a negative number",
-                )
+            if column in columns and isinstance(value, int) and value >= 0:
+                known = _known(replace(column, missing=False), given)
+                _taken(part, name, column, known, report=report)
+
+
+def _taken(
+    part: Part, name: str, column: Flowing, known: Sequence[object] | None, *, report: Report
+) -> None:
+    """Report a code for unknown or missing that a category has, or will have."""
+    value = int(part.argument(name))
+    size = 2 if known is None else len(known)
+    if value < size:
+        message = f"OrdinalEncoder's {name} {value} is the code of a category of {column.name!r}"
+        report.fail("codes", message, part.at(name), "take a negative number")
+    elif known is None:
+        report.warn(
+            "codes",
+            f"OrdinalEncoder's {name} {value} is a code of {column.name!r} as soon as that has"
+            f" more than {value} categories",
+            part.at(name),
+            "take a negative number",
+        )
 
 
 def target(part: Part, stream: Stream, report: Report) -> Stream:
     """Return one number a column: its category's mean outcome; unseen and missing get one too."""
     stream = accept(part, stream, report, texts=True)
     _lists(part, stream, report)
-    return stream.each(lambda column: replace(number(column), missing=False, blame=()))
+    low, high = report.outcome
+    return stream.each(lambda column: replace(number(column, low, high), missing=False, blame=()))
 
 
 def _unseen(

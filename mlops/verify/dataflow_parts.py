@@ -77,9 +77,15 @@ def _has(value: object, place: str) -> TypeGuard[list[Any]]:
 
 
 class Report:
-    """The findings of a trace, gathered on the way."""
+    """The findings of a trace, gathered on the way.
 
-    def __init__(self) -> None:
+    Args:
+        outcome: The least and the largest outcome, which means of outcomes lie between; None where
+            nothing bounds them.
+    """
+
+    def __init__(self, outcome: tuple[float | None, float | None]) -> None:
+        self.outcome = outcome
         self.findings: list[Finding] = []
 
     def fail(self, rule: str, message: str, key: Key, hint: str = "") -> None:

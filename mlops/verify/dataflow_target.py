@@ -34,7 +34,10 @@ def targets(
         message = f"{part.name} is a {kind} and learns no outcome"
         report.fail("no-estimator", message, part.at(), "name a classifier or a regressor")
         return
-    if kind == "classifier" and not hasattr(part.value, "predict_proba"):
+    silent = not hasattr(part.value, "predict_proba")
+    if (
+        kind == "classifier" and silent and part.name != "StackingClassifier"
+    ):  # it knows when fitted
         _no_probability(part, report)
     columns = {column.name: column for column in training.columns}
     for at, (head, name) in enumerate(outcomes):
@@ -46,6 +49,20 @@ def targets(
             message = f"the outcome {name!r} of head {head!r} may be missing, which nothing learns"
             report.fail("outcome-missing", message, key, "take nullable=True out of the contract")
         _fits(part, kind, column, key, report)
+
+
+def outcome_ends(
+    training: Domain, outcomes: Sequence[tuple[str, str]]
+) -> tuple[float | None, float | None]:
+    """Return the least and the largest outcome of all heads; None where nothing bounds them."""
+    names = {name for _, name in outcomes}
+    found = [column for column in training.columns if column.name in names]
+    truths = [column for column in found if column.kind is ColumnKind.BOOLEAN]
+    lows = [column.minimum for column in found if column not in truths] + [0.0] * len(truths)
+    highs = [column.maximum for column in found if column not in truths] + [1.0] * len(truths)
+    low = None if not lows or None in lows else min(low for low in lows if low is not None)
+    high = None if not highs or None in highs else max(h for h in highs if h is not None)
+    return low, high
 
 
 def _no_probability(part: Part, report: Report) -> None:

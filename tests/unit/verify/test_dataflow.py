@@ -203,6 +203,10 @@ ENCODER_FAULTS: dict[str, Fault] = {
         model(step(["tier"], ordinal(encoded_missing_value=0))),
         "codes", (*STEP, "encoded_missing_value"), "'tier'",
     ),
+    "a code for unknown that a growing set of categories reaches": Fault(
+        model(step(["city"], ordinal(unknown_value=9000, encoded_missing_value=-2))),
+        "codes", (*STEP, "unknown_value"), "9000 categories", WARN, seen=False,
+    ),
     "unknown shall get a code, and none is given": Fault(
         model(step(["area"], ordinal(unknown_value=None))),
         "codes", (*STEP, "handle_unknown"), "unknown_value",
@@ -319,9 +323,12 @@ BOOSTING_FAULTS: dict[str, Fault] = {
         "categorical-features", (*ESTIMATOR, "categorical_features"), "1 of 2",
     ),
     "more codes than bins": Fault(
+        model(step(["area"], ordinal()), estimator=boosting(categorical_features=[0], max_bins=2)),
+        "cardinality", (*ESTIMATOR, "categorical_features"), "3 categories",
+    ),
+    "a number with many values as a category": Fault(
         model(step(["visits"]), estimator=boosting(categorical_features=[0])),
-        "cardinality", (*ESTIMATOR, "categorical_features"), "1001 categories",
-        seen=False,
+        "cardinality", (*ESTIMATOR, "categorical_features"), "'visits'", WARN, seen=False,
     ),
     "a constraint on a column that is not there": Fault(
         model(estimator=boosting(monotonic_cst={"prize": 1})),
@@ -554,6 +561,15 @@ def test_flow_tells_what_each_step_yields() -> None:
         "name": "area_north", "kind": "code", "missing": False, "several": False,
         "from": ["area"], "low": 0.0, "high": 1.0,
     }  # fmt: skip
+
+
+def test_mean_outcomes_lie_between_the_outcomes() -> None:
+    node = model(step(["city"], TARGET), estimator=of("naive_bayes.MultinomialNB"))
+    assert {f.check for f in told(flow(node).findings)} == {"check.flow.not-compilable"}
+    ends = [(c.low, c.high) for c in flow(node).steps[-1].columns]
+    assert ends == [(0.0, 1.0)]
+    amounts = [("click", "clicked"), ("amount", "amount")]
+    assert [c.low for c in flow(node, outcomes=amounts).steps[-1].columns] == [-5.0]
 
 
 def test_columns_that_no_step_selects_are_noted() -> None:
