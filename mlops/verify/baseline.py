@@ -43,6 +43,7 @@ BASELINE = HostProfile(
         "logistic.round": 0.00082,
         "logistic.round_cell": 3e-09,
         "logistic.round_row": 4.2e-08,
+        "logistic.row": 1e-08,
         "run.heuristic": 3.4e-07,
         "run.keep": 2.5e-07,
         "run.read": 1.9e-07,

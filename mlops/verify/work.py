@@ -158,7 +158,6 @@ def boosting(rows: float, columns: Columns, tree: TreeShape, rounds: float) -> W
     }
     memory = {
         "boosting.fit": 1.0,
-        "boosting.bin": rows * columns.width,
         "boosting.row": rows,
         "boosting.leaf": rounds * leaves,
     }
