@@ -82,9 +82,9 @@ def table_of(rows: Sequence[Row]) -> Table:
 
 
 def _as_column(values: list[Shown]) -> Floats | npt.NDArray[np.object_]:
-    if any(isinstance(value, str) for value in values):
+    # Missing alone is None: it reads as missing in a column of texts and in one of numbers.
+    if any(isinstance(value, str) for value in values) or all(value is None for value in values):
         return np.array(values, dtype=object)
-    # A column of missing texts alone reads the same as one of missing numbers.
     return np.array([math.nan if value is None else value for value in values], dtype=np.float64)
 
 
