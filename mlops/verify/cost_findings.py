@@ -75,7 +75,7 @@ def _limits(prediction: Prediction, budgets: Budgets) -> Iterator[_Held]:
     yield _Held(
         "check.cost.memory", prediction.memory_mb, budgets.memory_mb, "MiB",
         ("training", "budget_memory_mb"), f"a run over {rows:,.0f} rows holds about",
-        lambda: _in_memory(prediction, budgets.memory_mb),
+        lambda: _in_memory(prediction, budgets.memory_mb, "raise training.budget_memory_mb"),
     )  # fmt: skip
     yield _Held(
         "check.cost.latency", page_ms, budgets.gate_ms, "ms", ("release", "max_latency_ms"),
@@ -142,14 +142,11 @@ def _fitting(prediction: Prediction, budgets: Budgets) -> str:
     return f"at most {' or '.join(ways)} would fit"
 
 
-def _in_memory(prediction: Prediction, limit: float) -> str:
+def _in_memory(prediction: Prediction, limit: float, otherwise: str) -> str:
     rows = rows_within(prediction, limit, lambda found: found.memory_mb)
     if rows is not None:
-        return f"at most {_count(rows)} rows would fit"
-    return (
-        f"raise training.budget_memory_mb; the libraries alone hold {prediction.host.base_mb:,.0f}"
-        " MiB"
-    )
+        return f"at most {_count(rows)} rows would fit; or {otherwise}"
+    return f"{otherwise}: before it reads a row a run holds {prediction.host.base_mb:,.0f} MiB"
 
 
 def _smaller(prediction: Prediction, budgets: Budgets, limit: float, key: str) -> str:
@@ -214,7 +211,7 @@ def _machine(prediction: Prediction, budgets: Budgets) -> Iterator[Finding]:
             limit=host.memory_mb,
             unit="MiB",
             key=budgets.declared_host or ("verify", "host"),
-            hint=_in_memory(prediction, host.memory_mb),
+            hint=_in_memory(prediction, host.memory_mb, "take a machine with more memory"),
         )
 
 

@@ -170,7 +170,7 @@ def test_machine_with_too_little_memory_is_refused() -> None:
     finding = one(judge(found, budgets), "machine")
     assert finding.status is Status.FAIL
     assert finding.key == ("verify", "hosts", "small")
-    assert "rows would fit" in finding.hint
+    assert "take a machine with more memory" in finding.hint
 
 
 def test_slower_machine_takes_longer_and_more_cores_less_wall_time() -> None:
