@@ -16,7 +16,7 @@ from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.cli.scaffold import project_files
 from mlops.config.check import check
-from mlops.config.compose import Composed, run_application
+from mlops.config.compose import Composed, compose, run_application
 
 FOLDER = Path(__file__).parent
 REPOSITORY = FOLDER.parents[1]
@@ -173,8 +173,12 @@ def examine(case: Case, folder: Path, *, store: Path) -> Outcome:
 
     refused: list[Finding] = []
     with inside(folder):
+        arguments = (*case.arguments, f"store.root={store}")
         try:
-            run_application("check", (*case.arguments, f"store.root={store}"), job, folder=folder)
+            if "-m" in arguments:
+                run_application("check", arguments, job, folder=folder)
+            else:
+                job(compose(arguments, folder=folder))
         except MlopsError as error:
             refused = list(_refused(error))
     findings = [f for verdict in verdicts for f in verdict.findings]
