@@ -69,7 +69,7 @@ class CompiledChecks:
         if self._numbers is not None:
             rules |= self._number_set(self._numbers)
         elif self._forbidden and self._kind is not ColumnKind.CATEGORY:
-            rules["forbidden"] = tuple(sorted({self._number(each) for each in self._forbidden}))
+            rules["forbidden"] = tuple(sorted(set(self._forbidden)))
         if self._kind is ColumnKind.CATEGORY and self._forbidden:
             rules["forbidden"] = tuple(sorted(set(self._forbidden)))
         if self._texts is not None:
@@ -89,40 +89,49 @@ class CompiledChecks:
 
     # Numbers.
 
-    def _number(self, value: Any) -> float:
-        number = float(value.timestamp() if hasattr(value, "timestamp") else value)
-        return float(np.float32(number)) if self._single else number
+    def rounded(self, value: Any) -> float:
+        """Return a number as pandas compares with it: rounded where the column is."""
+        number = _exact(value)
+        if not self._single:
+            return number
+        with np.errstate(over="ignore"):  # an end beyond float32 is an infinity there
+            return float(np.float32(number))
 
     def at_least(self, value: Any, *, is_open: bool) -> bool:
         """Narrow the lower end."""
-        number, held = self._number(value), self._rules.get("minimum")
+        number, held = self.rounded(value), self._rules.get("minimum")
+        if number == -math.inf:
+            return True
         if held is None or number > held or (number == held and is_open):
             self._rules |= {"minimum": number, "minimum_open": is_open}
         return True
 
     def at_most(self, value: Any, *, is_open: bool) -> bool:
         """Narrow the upper end."""
-        number, held = self._number(value), self._rules.get("maximum")
+        number, held = self.rounded(value), self._rules.get("maximum")
+        if number == math.inf:
+            return True
         if held is None or number < held or (number == held and is_open):
             self._rules |= {"maximum": number, "maximum_open": is_open}
         return True
 
     def one_of_numbers(self, values: Iterable[Any]) -> bool:
-        """Narrow to a set of numbers."""
-        given = {self._number(value) for value in values if not _is_missing(value)}
+        """Narrow to a set of numbers, which pandas compares with unrounded."""
+        given = {_exact(value) for value in values if not _is_missing(value)}
         self._numbers = given if self._numbers is None else self._numbers & given
         return True
 
     def not_these(self, values: Iterable[Any]) -> bool:
         """Take single values out."""
-        self._forbidden += [value for value in values if not _is_missing(value)]
+        given = [value for value in values if not _is_missing(value)]
         if self._kind is ColumnKind.CATEGORY:
-            return all(isinstance(value, str) for value in self._forbidden)
+            self._forbidden += [value for value in given if isinstance(value, str)]
+        else:
+            self._forbidden += [_exact(value) for value in given]
         return True
 
     def _number_set(self, given: set[float]) -> Rules:
-        forbidden = {self._number(each) for each in self._forbidden}
-        kept = sorted(number for number in given - forbidden if self._inside(number))
+        kept = sorted(each for each in given - set(self._forbidden) if self._holds(each))
         if not kept:
             return {"numbers": ()}
         ends: Rules = {"minimum": kept[0], "maximum": kept[-1]}
@@ -133,7 +142,10 @@ class CompiledChecks:
         closed = {"minimum_open": False, "maximum_open": False}
         return {**ends, **closed, "numbers": None if interval else tuple(kept)}
 
-    def _inside(self, number: float) -> bool:
+    def _holds(self, number: float) -> bool:
+        """Tell whether a number of a set keeps the ends, and is one that the dtype holds."""
+        if self.rounded(number) != number:
+            return False
         low, high = self._rules.get("minimum", -math.inf), self._rules.get("maximum", math.inf)
         over = number > low or (number == low and not self._rules.get("minimum_open"))
         under = number < high or (number == high and not self._rules.get("maximum_open"))
@@ -190,6 +202,10 @@ class CompiledChecks:
         return tuple(text for text in texts if keeps(text))
 
 
+def _exact(value: Any) -> float:
+    return float(value.timestamp() if hasattr(value, "timestamp") else value)
+
+
 def _is_missing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
@@ -208,8 +224,8 @@ _NUMBER_READERS: Mapping[str, Reader] = {
     "less_than_or_equal_to": lambda c, s: c.at_most(s["max_value"], is_open=False),
     "less_than": lambda c, s: c.at_most(s["max_value"], is_open=True),
     "in_range": _in_range,
-    "equal_to": lambda c, s: c.one_of_numbers([s["value"]]),
-    "not_equal_to": lambda c, s: c.not_these([s["value"]]),
+    "equal_to": lambda c, s: c.one_of_numbers([c.rounded(s["value"])]),
+    "not_equal_to": lambda c, s: c.not_these([c.rounded(s["value"])]),
     "isin": lambda c, s: c.one_of_numbers(s["allowed_values"]),
     "notin": lambda c, s: c.not_these(s["forbidden_values"]),
 }

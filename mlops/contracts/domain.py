@@ -32,7 +32,7 @@ VERSION = 2
 LONGEST_TEXT = 128
 """Letters of a request's text whose column declares no limit."""
 
-_INTEGER_LIMIT = 2**53
+_INTEGER_LIMIT = 2**53 - 1  # what JSON is sure to carry, RFC 8259, section 6
 _INTEGER_DTYPE = re.compile(r"(u?)int(8|16|32|64)", re.IGNORECASE)
 _LARGEST_SINGLE = float(np.finfo(np.float32).max)
 _REQUESTED = (Scope.CONTEXT, Scope.CANDIDATE)
@@ -192,8 +192,8 @@ class Column(BaseModel):
     def whole_bounds(self) -> tuple[int, int]:
         """The least and the largest whole number that an integer column allows.
 
-        Where neither the contract nor the dtype sets an end, a request's is 2**53, beyond which
-        a float64 does not hold them all.
+        Where neither the contract nor the dtype sets an end, a request's is 2**53 - 1, beyond
+        which a float64 stands for more than one of them.
         """
         low, high = self._stored_bounds()
         if self.minimum is not None:
@@ -262,11 +262,15 @@ class Column(BaseModel):
 
     @property
     def joined_pattern(self) -> str | None:
-        """All of `patterns` as one for `re.search`; None if there is none."""
+        """All of `patterns`, and no forbidden text, as one for `re.search`; None if all may be."""
         found = self.patterns
-        if len(found) < 2:
+        forbidden = "|".join(
+            literal(each).python for each in self.forbidden if isinstance(each, str)
+        )
+        if len(found) < 2 and not forbidden:
             return found[0].python if found else None
-        return r"\A" + "".join(f"(?=(?s:.*?)(?:{each.python}))" for each in found)
+        start = rf"\A(?!(?:{forbidden})\Z)" if forbidden else r"\A"
+        return start + "".join(f"(?=(?s:.*?)(?:{each.python}))" for each in found)
 
     @property
     def ecma_pattern(self) -> str | None:

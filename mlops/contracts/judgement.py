@@ -4,6 +4,7 @@ The one place that says what a rule means: the page check, the check of whole fr
 of a refused request are built on it.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -77,9 +78,7 @@ class TextRules:
         length = len(value)
         if length < self._least or (self._most is not None and length > self._most):
             return False
-        if self._search is not None and self._search(value) is None:
-            return False
-        return value not in self._forbidden
+        return self._search is None or self._search(value) is not None
 
 
 def broken_numbers(column: Column, values: npt.NDArray[Any]) -> Mapping[str, Bools]:
@@ -112,7 +111,12 @@ def broken_numbers(column: Column, values: npt.NDArray[Any]) -> Mapping[str, Boo
 
 
 def keeps_number(column: Column, value: float) -> bool:
-    """Tell whether a number that keeps its column's ends is none that its sets exclude."""
+    """Tell whether a number that keeps its column's ends is none that its sets exclude.
+
+    A missing one (NaN) is in no set and is judged elsewhere.
+    """
+    if math.isnan(value):
+        return True
     if column.numbers is not None and value not in column.numbers:
         return False
     return value not in column.forbidden

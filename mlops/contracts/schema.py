@@ -3,6 +3,7 @@
 It is read into a `Domain`, and it validates whole frames for batch work.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
@@ -255,7 +256,7 @@ def validate(schema: Schema, frame: pd.DataFrame) -> Validated:
 
     The compiled checks look at all rows first, then pandera at those that they let pass: it takes
     18 s to word a million bad rows. Stricter than pandera alone: infinities are refused, which
-    pass `ge`; so are a request's texts beyond 128 letters and whole numbers beyond 2**53.
+    pass `ge`; so are a request's texts beyond 128 letters and whole numbers of 2**53 and beyond.
 
     Args:
         schema: The contract.
@@ -334,7 +335,12 @@ def _judged(schema: Schema, rows: pd.DataFrame) -> dict[tuple[str, str], list[in
     """Return what pandera finds, whatever the environment tells it to leave out."""
     depth = ValidationDepth.SCHEMA_AND_DATA
     try:
-        with config_context(validation_enabled=True, validation_depth=depth):
+        with (
+            config_context(validation_enabled=True, validation_depth=depth),
+            warnings.catch_warnings(),
+            np.errstate(over="ignore"),  # an end beyond float32
+        ):
+            warnings.filterwarnings("ignore", "This pattern is interpreted", UserWarning)
             schema.validate(rows, lazy=True)
     except pa.errors.SchemaErrors as error:
         return _grouped(schema, error.failure_cases, rows)

@@ -53,9 +53,9 @@ def _keeps(word: str, schema: Mapping[str, Any], value: Any) -> bool:
 def _keeps_text(word: str, argument: Any, value: str) -> bool:
     match word:
         case "minLength":
-            return len(value) >= argument
+            return len(value) >= int(argument)
         case "maxLength":
-            return len(value) <= argument
+            return len(value) <= int(argument)
         case _:
             return _ecma(argument).search(value) is not None
 

@@ -103,7 +103,10 @@ def test_open_ends_units_and_missing_values_are_said() -> None:
         "exclusiveMaximum": 1.0,
         "description": "Unit: ratio.",
     }
-    assert (columns["any_whole"]["minimum"], columns["any_whole"]["maximum"]) == (-(2**53), 2**53)
+    assert (columns["any_whole"]["minimum"], columns["any_whole"]["maximum"]) == (
+        1 - 2**53,
+        2**53 - 1,
+    )
     assert request["context"]["properties"]["grade"]["enum"] == ["a", "b", None]
     assert request["candidates"]["items"]["required"] == ["item", "any_whole"]
 

@@ -82,9 +82,9 @@ ACCEPTED: dict[str, tuple[str, dict[str, Any]]] = {
         {"whole": -2.0},
     ),
     "a whole number at its closed end": (changed('"whole":1', '"whole":3'), {"whole": 3.0}),
-    "the largest whole number that float64 holds": (
-        changed('"class":0', '"class":9007199254740992'),
-        {"class": 2.0**53},
+    "the largest whole number that float64 stands for alone": (
+        changed('"class":0', '"class":9007199254740991'),
+        {"class": 2.0**53 - 1},
     ),
     "a number that float64 rounds": (
         changed('"free":1', '"free":9007199254740993'),
@@ -227,8 +227,8 @@ REFUSED = {
         changed('"whole":1', '"whole":4'),
         [("candidates[0].whole", "maximum")],
     ),
-    "a whole number that float64 does not hold": (
-        changed('"class":0', '"class":9007199254740993'),
+    "a whole number that shares its float64": (
+        changed('"class":0', '"class":9007199254740992'),
         [("candidates[0].class", "maximum")],
     ),
     "a whole number beyond float64": (
