@@ -246,6 +246,13 @@ def cases(draws: st.DrawFn) -> dict[str, Any]:
     ]
     estimator = draws(st.one_of(classifiers, regressors, calibrated))
     alone = "HistGradient" in estimator["_target_"] and draws(st.booleans())
+    if alone and draws(st.booleans()):  # numbers may be categories, all texts are
+        taken = [
+            f"x{at}"
+            for at, node in enumerate(drawn)
+            if node["kind"] is ColumnKind.CATEGORY or draws(st.booleans())
+        ]
+        estimator = {**estimator, "categorical_features": taken}
     seed = draws(st.integers(0, 2**32 - 1))
     return {"drawn": drawn, "steps": steps, "estimator": estimator, "alone": alone, "seed": seed}
 
