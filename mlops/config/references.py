@@ -5,15 +5,15 @@ Each rule yields all that is wrong with its part, with the key of the culprit.
 
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mlops.base.errors import ConfigError, MlopsError
+from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.section import Target
 from mlops.base.target import load_class
 from mlops.base.verdict import Finding, Status
 from mlops.config.findings import failures, wrong
-from mlops.config.origin import Key
+from mlops.config.origin import Key, short
 from mlops.config.resolve import Contracts
 from mlops.config.settings import Settings, allowed_packages
 from mlops.contracts.domain import Domain
@@ -112,11 +112,12 @@ class References:
         try:
             verdict = validate(files, self.settings.slo)
         except MlopsError as error:
-            yield from failures("check.slo", error, ("slo", "files"))
+            for each in failures("check.slo", error, ("slo", "files")):
+                yield replace(each, place=_near(each.place))
             return
         for found in verdict.findings:
             if found.status is Status.FAIL:
-                yield Finding("check.slo", Status.FAIL, found.message, place=found.place)
+                yield Finding("check.slo", Status.FAIL, found.message, place=_near(found.place))
 
     def _custom(self, target: Target, key: Key) -> Findings:
         try:
@@ -144,6 +145,11 @@ class References:
             yield wrong("check.reference.head", message, (*key, field), suggest(named, heads))
         for column in evaluation.where:
             yield from _column(training, column, (*key, "where", column))
+
+
+def _near(place: Place | None) -> Place | None:
+    """Return a place with its file as a person in the present folder would type it."""
+    return place and replace(place, origin=str(short(Path(place.origin))))
 
 
 def _column(domain: Domain, name: str, key: Key, *, scope: Scope | None = None) -> Findings:
