@@ -92,7 +92,8 @@ def host_of(settings: Settings, folder: Path) -> tuple[HostProfile, Key]:
         declared = host.declared(spec.host, spec.hosts[spec.host], here)
         return declared, ("verify", "hosts", spec.host)
     if spec.host.endswith(".json") or "/" in spec.host:
-        return host.load(folder / spec.host), ("verify", "host")
+        loaded = host.load(folder / spec.host)
+        return loaded.model_copy(update={"name": Path(spec.host).stem}), ("verify", "host")
     known = ", ".join([host.THIS, *spec.hosts])
     raise ConfigError(f"verify.host is {spec.host!r}; known: {known}, or a file that ends in .json")
 
@@ -101,7 +102,7 @@ def shipped() -> HostProfile:
     """Return the shipped profile with what is known of this machine without timing it."""
     here = host.machine()
     return BASELINE.model_copy(
-        update={"name": "this host", "cores": here.cores, "memory_mb": here.memory_mb}
+        update={"name": host.THIS, "cores": here.cores, "memory_mb": here.memory_mb}
     )
 
 
@@ -144,15 +145,18 @@ def _less_sure(prediction: Prediction, known: Size) -> Prediction:
 
 
 def _basis(prediction: Prediction, known: Size) -> Finding:
-    host_words = (
-        "timed by `mlops check --calibrate`"
-        if prediction.host.measured
-        else "never timed: the figures are another machine's; `mlops check --calibrate` times it"
-    )
+    profile = prediction.host
+    if profile.measured:
+        told = "timed by `mlops check --calibrate`"
+    elif profile.name == host.THIS:
+        told = "which was never timed: `mlops check --calibrate` makes them surer"
+    else:
+        told = "as it is declared"
+    name = "this host" if profile.name == host.THIS else profile.name
     return Finding(
         "check.cost.rows",
         Status.PASS,
-        f"about {known.rows:,.0f} rows, by {known.known_by}; {prediction.host.name}, {host_words}",
+        f"about {known.rows:,.0f} rows, by {known.known_by}; costs are for {name}, {told}",
         value=known.rows,
         unit="rows",
     )

@@ -34,7 +34,7 @@ from mlops.verify.baseline import BASELINE
 from mlops.verify.host import THIS, HostProfile, machine
 from mlops.verify.pipeline_work import UnknownWork, fit_work
 from mlops.verify.work import Counts, Work
-from mlops.verify.workload import make
+from mlops.verify.workload import Rows, make
 
 MEASURED_UNCERTAINTY = 1.5
 """Factor that a prediction with this host's own timings may be off by; see benchmarks/cost.py."""
@@ -43,6 +43,7 @@ _TIMEOUT_S = 180.0
 _PRIOR = 0.01
 """Weight of the shipped profile: a unit at twice its shipped cost weighs like a fit off by 10 %."""
 
+_SHORT_S = 0.25
 _NOISE_BYTES = 16.0 * 2**20
 """Memory below which a measured peak is the allocator's luck."""
 
@@ -204,15 +205,22 @@ def time_fit(case: Case, seed: int) -> tuple[float, float]:
     """
     rng = np.random.default_rng(seed)
     rows = make(case.rows, numbers=case.numbers, texts=case.texts, rng=rng)
-    predictor = SklearnPredictor(case.spec(), rows.domain, seed=0)
     gc.collect()
     before = _reset_peak()
+    spent = _fit_s(case, rows)
+    memory_mb = max(_peak_mb() - before, 0.0) if before else 0.0
+    if spent < _SHORT_S:  # other work on the machine can only add time, to short fits the most
+        spent = min(spent, _fit_s(case, rows))
+    return spent, memory_mb
+
+
+def _fit_s(case: Case, rows: Rows) -> float:
+    predictor = SklearnPredictor(case.spec(), rows.domain, seed=0)
     started = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is told to stop before it has converged
         predictor.fit(rows.table, rows.outcome)
-    spent = time.process_time() - started
-    return spent, max(_peak_mb() - before, 0.0) if before else 0.0
+    return time.process_time() - started
 
 
 def _reset_peak() -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mlops.base.verdict import Finding, Status
 from mlops.verify.cost import Prediction, rounds_within, rows_within
+from mlops.verify.host import THIS, HostProfile
 
 Key = tuple[str, ...]
 
@@ -46,6 +47,7 @@ class _Held:
     unit: str
     key: Key
     words: str
+    spoken: str
     hint: Callable[[], str]
 
 
@@ -69,22 +71,23 @@ def _limits(prediction: Prediction, budgets: Budgets) -> Iterator[_Held]:
     page_ms = prediction.page_ms(budgets.page)
     yield _Held(
         "check.cost.cpu", prediction.cpu_s, budgets.cpu_s, "s", ("training", "budget_cpu_s"),
-        f"fitting {rows * prediction.job.train_share:,.0f} rows takes CPU time of about",
+        f"fitting {rows * prediction.job.train_share:,.0f} rows takes about",
+        "CPU seconds",
         lambda: _fitting(prediction, budgets),
     )  # fmt: skip
     yield _Held(
         "check.cost.memory", prediction.memory_mb, budgets.memory_mb, "MiB",
-        ("training", "budget_memory_mb"), f"a run over {rows:,.0f} rows holds about",
+        ("training", "budget_memory_mb"), f"a run over {rows:,.0f} rows holds about", "",
         lambda: _in_memory(prediction, budgets.memory_mb, "raise training.budget_memory_mb"),
     )  # fmt: skip
     yield _Held(
         "check.cost.latency", page_ms, budgets.gate_ms, "ms", ("release", "max_latency_ms"),
-        f"the compiled model scores a page of {budgets.page} in about",
+        f"the compiled model scores a page of {budgets.page} in about", "",
         lambda: _smaller(prediction, budgets, budgets.gate_ms, "max_latency_ms"),
     )  # fmt: skip
     yield _Held(
         "check.cost.deadline", page_ms, budgets.model_ms, "ms", ("serving", "deadline_ms"),
-        f"for a page of {budgets.page} the model needs about",
+        f"for a page of {budgets.page} the model needs about", "",
         lambda: _smaller(prediction, budgets, budgets.model_ms, "deadline_ms"),
     )  # fmt: skip
 
@@ -99,20 +102,23 @@ def _held(prediction: Prediction, held: _Held) -> Finding:
     allowed = f"{'.'.join(held.key)} allows {_figure(held.limit)} {held.unit}"
     close = ""
     if status is Status.WARN:
-        close = (
-            ": close to it, for a figure" if held.value <= held.limit else ": too much, if it is"
-        )
-        close += f" that is sure to a factor {host.uncertainty:g}"
+        near = "close to it" if held.value <= held.limit else "too much"
+        close = f": {near}, and the figure is sure only to a factor {host.uncertainty:g}"
     return Finding(
         held.check,
         status,
-        f"{held.words} {_figure(held.value)} {held.unit} on {host.name}; {allowed}{close}",
+        f"{held.words} {_figure(held.value)} {held.spoken or held.unit} on {_named(host)};"
+        f" {allowed}{close}",
         value=held.value,
         limit=held.limit,
         unit=held.unit,
         key=held.key,
         hint=held.hint() if status is not Status.PASS else "",
     )
+
+
+def _named(host: HostProfile) -> str:
+    return "this host" if host.name == THIS else host.name
 
 
 def _figure(value: float) -> str:
@@ -205,7 +211,7 @@ def _machine(prediction: Prediction, budgets: Budgets) -> Iterator[Finding]:
         yield Finding(
             "check.cost.machine",
             Status.FAIL if budgets.declared_host or host.measured else Status.WARN,
-            f"a run holds about {_figure(prediction.memory_mb)} MiB, and {host.name} has"
+            f"a run holds about {_figure(prediction.memory_mb)} MiB, and {_named(host)} has"
             f" {_figure(host.memory_mb)} MiB",
             value=prediction.memory_mb,
             limit=host.memory_mb,
@@ -228,7 +234,7 @@ def _told(prediction: Prediction) -> Iterator[Finding]:
         yield Finding(
             f"check.cost.{name}",
             Status.PASS,
-            f"{words} {_figure(value)} {unit} on {host.name}{sure}{more}",
+            f"{words} {_figure(value)} {unit} on {_named(host)}{sure}{more}",
             value=value,
             unit=unit,
         )
