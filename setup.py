@@ -1,4 +1,4 @@
-"""The C kernel's build; everything else about the package stands in pyproject.toml."""
+"""The C kernels' build; everything else about the package stands in pyproject.toml."""
 
 import sys
 
@@ -10,14 +10,15 @@ _EXACT = [] if sys.platform == "win32" else ["-O3", "-ffp-contract=off", "-Wall"
 setup(
     ext_modules=[
         Extension(
-            "mlops.models._walk",
-            sources=["mlops/models/_walk.c"],
+            name,
+            sources=[name.replace(".", "/") + ".c"],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=_EXACT,
             libraries=[] if sys.platform == "win32" else ["m"],
             py_limited_api=True,
-            optional=True,  # without a compiler the numpy walker runs
+            optional=True,  # without a compiler numpy does the work
         )
+        for name in ("mlops.models._walk", "mlops.verify._search")
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},  # one wheel for all later Pythons
 )

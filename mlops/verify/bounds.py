@@ -148,6 +148,20 @@ def _trees(program: Program, raw: TreesRaw, box: Box) -> Ends:
     return divided(raw, total, unit=all(low >= 0.0 and high <= 1.0 for low, high in leaves))
 
 
+def summed(raw: TreesRaw, leaves: Ends, reach: float) -> Ends:
+    """Return the interval of a raw score from that of its leaves' exact sum.
+
+    Args:
+        raw: Which raw score.
+        leaves: Interval of the sum of leaves.
+        reach: Largest size that all leaves together can have.
+    """
+    additions = raw.last - raw.first + 2
+    slack = additions * _ROUND / (1.0 - additions * _ROUND) * (reach + abs(raw.baseline))
+    total = Ends(leaves.low + raw.baseline, leaves.high + raw.baseline).wider(2.0 * slack)
+    return divided(raw, total)
+
+
 def divided(raw: TreesRaw, total: Ends, *, unit: bool = False) -> Ends:
     """Return the interval of a raw score from that of its trees' sum, in front of the division.
 

@@ -4,16 +4,30 @@ Both are found together and within a budget: the certified ends hold for every r
 contract allows, whenever the search is stopped, and the found rows show how much is left to prove.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from mlops.contracts.domain import Domain, Floats
+from mlops.contracts.domain import Domain
+from mlops.models.flat import Head, LinearRaw, TreesRaw
 from mlops.models.program import Program
-from mlops.verify.bounds import Ends, raw_ends
+from mlops.verify.bounds import Ends, raw_ends, summed
+from mlops.verify.branch import Limits, Search, spread
 from mlops.verify.cells import Row, Variable, cut_columns, table_of
-from mlops.verify.reach import whole_box
+from mlops.verify.climb import Int32s, climb, kernel_here, lay_out
+from mlops.verify.groups import Splits, group_of, split_trees
+from mlops.verify.linear import linear_extremes
+from mlops.verify.reach import Box, whole_box
+
+_STARTS = 12  # rows drawn at random to climb from
+_ROUNDS = 250  # of each
+_FEW_ROUNDS = 30  # of a row that the relaxation leans to
+_HEAT = 3.0  # of the leaves' spread that a row may be worse, and be gone on from
+_EQUAL = 1e-9  # of the largest sum: a row so near to a bound meets it
+_CLIMB_SHARE = 0.08  # of the time that goes to climbing before the branching
 
 Clock = Callable[[], float]
 """Seconds from some start."""
@@ -75,26 +89,132 @@ def bound(
     """
     variables = cut_columns(program, domain)
     box = whole_box(program, domain)
-    rows = _sample(variables, 2000, rng)
-    matrix = program.encode(table_of(rows))
-    return {
-        head.name: tuple(
-            _sampled(raw_ends(program, member.raw, box), rows, raw)
-            for member, raw in zip(head.members, program.raw(matrix, head), strict=True)
-        )
-        for head in program.outline.heads
-    }
+    members = [(head, i) for head in program.outline.heads for i in range(len(head.members))]
+    start = clock()
+    found: dict[str, list[Interval]] = {head.name: [] for head in program.outline.heads}
+    searched = [isinstance(head.members[i].raw, TreesRaw) for head, i in members]
+    for at, (head, i) in enumerate(members):
+        # What a member leaves of its share, those after it have.
+        until = start + budget_s * sum(searched[: at + 1]) / max(1, sum(searched))
+        plan = _Plan(program, variables, box, clock, until, node_limit)
+        found[head.name].append(plan.interval(head, i, rng))
+    return {name: tuple(intervals) for name, intervals in found.items()}
 
 
-def _sample(variables: tuple[Variable, ...], count: int, rng: np.random.Generator) -> list[Row]:
-    picked = [rng.choice(np.flatnonzero(v.known), count) for v in variables]
-    return [
-        {v.name: v.shown[cells[i]] for v, cells in zip(variables, picked, strict=True)}
-        for i in range(count)
-    ]
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the search for one raw score's ends needs to know."""
+
+    program: Program
+    variables: tuple[Variable, ...]
+    box: Box
+    clock: Clock
+    until: float
+    node_limit: int | None
+
+    def interval(self, head: Head, i: int, rng: np.random.Generator) -> Interval:
+        """Return the interval of a head's member."""
+        raw = head.members[i].raw
+        plain = raw_ends(self.program, raw, self.box)
+        if isinstance(raw, LinearRaw):
+            rows = linear_extremes(self.program, raw, self.variables)
+            low, high = self._scores(head, i, rows)
+            left = max(plain.high - high, low - plain.low)
+            return Interval(plain, Ends(low, high), *rows, left <= _EQUAL * plain.reach, 0)
+        trees = self.program.trees
+        roots = trees.roots[raw.first : raw.last].tolist()
+        splits = split_trees(trees, roots, self.variables)
+        seeds = rng.spawn(2)
+        with ThreadPoolExecutor(2) as pool:  # the kernels give up the interpreter's lock
+            least, most = pool.map(self._end, [splits] * 2, (-1.0, 1.0), seeds)
+        sums = Ends(-least.bound, most.bound)
+        certified = summed(raw, sums, splits.reach).within(*plain)
+        rows = (least.row, most.row)
+        low, high = self._scores(head, i, rows)
+        optimal = least.optimal and most.optimal
+        return Interval(certified, Ends(low, high), *rows, optimal, least.nodes + most.nodes)
+
+    def _end(self, splits: Splits, sign: float, rng: np.random.Generator) -> "_End":
+        groups = [group_of(splits, root, sign=sign) for root in splits.roots]
+        climber = _Climber(self, splits, sign, spread(groups), rng)
+        climber.start()
+        if not groups:
+            return _End(0.0, climber.row, optimal=True, nodes=0)
+        limits = Limits(self.expired, self.node_limit)
+        search = Search(groups, splits.cells, climber.best, try_row=climber.try_row, limits=limits)
+        found = search.run()
+        return _End(found.bound, climber.row, found.met, found.nodes)
+
+    def expired(self) -> bool:
+        """Tell whether this raw score's time is up."""
+        return self.clock() >= self.until
+
+    def _scores(self, head: Head, i: int, rows: tuple[Row, Row]) -> tuple[float, float]:
+        """Return what the program itself gives for rows."""
+        matrix = self.program.encode(table_of(rows))
+        low, high = self.program.raw(matrix, head)[i].tolist()
+        return low, high
 
 
-def _sampled(certified: Ends, rows: list[Row], raw: Floats) -> Interval:
-    low, high = int(raw.argmin()), int(raw.argmax())
-    found = Ends(float(raw[low]), float(raw[high]))
-    return Interval(certified, found, rows[low], rows[high], optimal=False, nodes=0)
+@dataclass(frozen=True, slots=True)
+class _End:
+    """One end of a raw score: a bound of the signed sum, and the row nearest to it."""
+
+    bound: float
+    row: Row
+    optimal: bool
+    nodes: int
+
+
+class _Climber:
+    """Keeps the best row found for one end."""
+
+    def __init__(
+        self, plan: _Plan, splits: Splits, sign: float, spread: float, rng: np.random.Generator
+    ) -> None:
+        self._plan, self._splits, self._rng = plan, splits, rng
+        self._slopes = lay_out(splits, plan.variables, sign=sign)
+        self._heat = _HEAT * spread
+        self._compiled = kernel_here() == "c"
+        self.best = -math.inf
+        self._cells = self._somewhere()
+
+    def start(self) -> None:
+        """Climb from some rows drawn at random."""
+        begin = self._plan.clock()
+        for turn in range(_STARTS):
+            self._try(self._somewhere(), _ROUNDS if self._compiled else 0)
+            spent = self._plan.clock() - begin
+            if turn and spent >= _CLIMB_SHARE * (self._plan.until - begin):
+                return
+
+    def try_row(self, cells: Sequence[int]) -> float:
+        """Climb from a row of cells; return the best sum known."""
+        shown = self._slopes.shown
+        row = np.array(cells, dtype=np.int32)
+        bad = shown[self._slopes.cells[:-1] + row] == 0
+        row[bad] = self._cells[bad]
+        self._try(row, _FEW_ROUNDS if self._compiled else 0)
+        return self.best
+
+    def _try(self, row: Int32s, rounds: int) -> None:
+        sums = climb(
+            self._slopes, row, rounds=rounds, heat=self._heat, rng=self._rng
+        )  # fmt: skip
+        if sums > self.best:
+            self.best, self._cells = sums, row
+
+    def _somewhere(self) -> Int32s:
+        chosen = zip(self._plan.variables, self._splits.chosen, strict=True)
+        cells = [self._rng.choice(np.flatnonzero(v.known[kept])) for v, kept in chosen]
+        return np.array(cells, dtype=np.int32)
+
+    @property
+    def row(self) -> Row:
+        """The best row, as the contract's values."""
+        return {
+            variable.name: variable.shown[int(kept[cell])]
+            for variable, kept, cell in zip(
+                self._plan.variables, self._splits.chosen, self._cells, strict=True
+            )
+        }
