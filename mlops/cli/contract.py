@@ -26,7 +26,7 @@ from mlops.contracts.markdown import allowed, use
 from mlops.contracts.markdown import document as markdown
 from mlops.contracts.odcs import document as odcs
 from mlops.contracts.odcs import to_yaml
-from mlops.contracts.schema import read_domain, uncompiled
+from mlops.contracts.schema import as_schema, read_domain, uncompiled
 from mlops.models.artifact import load, resolve
 
 _USAGE = (
@@ -191,7 +191,7 @@ def _named(composed: Composed, name: str) -> Domain:
     if "/" not in name and (colon or "." in name):
         path = f"{module}.{attribute}" if colon else name
         packages = allowed_packages(settings)
-        return read_domain(load_class(path, object, packages=packages))
+        return read_domain(as_schema(load_class(path, object, packages=packages)))
     path_of_bundle = resolve(name, folders(settings, Path.cwd()).bundles, settings.name)
     return load(path_of_bundle, packages=allowed_packages(settings)).parts.domain
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import cast
 
 from mlops.base.digest import Json
-from mlops.base.errors import ConfigError, MlopsError, Place
+from mlops.base.errors import ConfigError, ContractError, MlopsError, Place
 from mlops.base.section import Target
 from mlops.base.target import load_class
 from mlops.config.compose import Composed
 from mlops.config.settings import allowed_packages, folders
 from mlops.contracts.domain import Domain
-from mlops.contracts.schema import DataFrameModel, Schema, read_domain
+from mlops.contracts.schema import Schema, as_schema, read_domain
 from mlops.data.sources import source
 from mlops.training.plan import Plan
 
@@ -109,17 +109,15 @@ def placed(error: MlopsError, place: Place | None) -> ConfigError:
 
 
 def _load(composed: Composed, role: str, target: Target) -> Schema:
-    place = composed.origins.place(("contracts", role, "_target_"))
-    if target.arguments:
-        raise ConfigError(
-            f"contracts.{role} takes no arguments, found {', '.join(target.arguments)}",
-            hint="a contract is a class; declare its checks in Python",
-            place=place,
-        )
     try:
+        if target.arguments:
+            raise ConfigError(
+                f"contracts.{role} takes no arguments, found {', '.join(target.arguments)}",
+                hint="a contract is a class; declare its checks in Python",
+            )
         return load_class(target.path, DataFrameModel, packages=allowed_packages(composed.settings))
     except ConfigError as error:
-        raise placed(error, place) from error
+        raise placed(error, composed.origins.place(("contracts", role, "_target_"))) from error
 
 
 def _domain(composed: Composed, role: str, schema: Schema) -> Domain:

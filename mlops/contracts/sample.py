@@ -1,17 +1,18 @@
 """A sample: rows drawn from a domain with its edges, for parity proofs and probes."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Texts
+from mlops.contracts.judgement import TextRules
 
 _EDGE_SHARE = 0.15
 _MISSING_SHARE = 0.1
 _UNKNOWN_SHARE = 0.1
 _UNBOUNDED = 1e6
 _UNKNOWNS = 20
+_MOST_REDRAWS = 20
 
 
 def draw(
@@ -55,6 +56,9 @@ def _draw_column(
     if column.is_category:
         return _draw_texts(column, rows, rng, known.get(column.name, ()))
     values = _draw_numbers(column, rows, rng)
+    for _ in range(_MOST_REDRAWS if column.forbidden else 0):
+        wrong = np.isin(values, column.forbidden)
+        values[wrong] = _draw_numbers(column, int(wrong.sum()), rng)
     if column.nullable:
         values[rng.random(rows) < _MISSING_SHARE] = np.nan
     return values
@@ -63,10 +67,13 @@ def _draw_column(
 def _draw_numbers(column: Column, rows: int, rng: np.random.Generator) -> Floats:
     if column.kind is ColumnKind.BOOLEAN:
         return rng.integers(0, 2, rows).astype(np.float64)
+    if column.numbers is not None:
+        return rng.choice(np.array(column.numbers), rows)
     low, high = bounds(column)
     if column.kind is ColumnKind.INTEGER:
-        values = rng.integers(int(np.ceil(low)), int(np.floor(high)), rows, endpoint=True)
-        return values.astype(np.float64)
+        least, most = column.whole_bounds
+        low, high = max(int(np.ceil(low)), least), min(int(np.floor(high)), most)
+        return rng.integers(low, high, rows, endpoint=True).astype(np.float64)
     numbers = rng.uniform(low, high, rows)
     # Half of the draws are log-spread around the lower end, where skewed features have their mass.
     skewed = rng.random(rows) < 0.5
@@ -75,7 +82,10 @@ def _draw_numbers(column: Column, rows: int, rng: np.random.Generator) -> Floats
     edges = edges[(edges >= low) & (edges <= high)]
     at_edge = rng.random(rows) < _EDGE_SHARE
     numbers[at_edge] = rng.choice(edges, int(at_edge.sum()))
-    return np.clip(numbers, low, high)
+    numbers = np.clip(numbers, low, high)
+    if column.is_single:  # a request's numbers are rounded too
+        numbers = np.clip(numbers.astype(np.float32).astype(np.float64), *column.interval)
+    return numbers
 
 
 def bounds(column: Column) -> tuple[float, float]:
@@ -99,7 +109,7 @@ def _draw_texts(column: Column, rows: int, rng: np.random.Generator, known: Sequ
         drawn = rng.choice(values, rows)
     else:
         seen = list(known) or ["x"]
-        unseen = _unseen(seen, column.pattern, rng)
+        unseen = _unseen(seen, TextRules(column), rng)
         drawn = rng.choice(np.array(seen, dtype=object), rows)
         if unseen:
             unknown = rng.random(rows) < _UNKNOWN_SHARE
@@ -109,8 +119,8 @@ def _draw_texts(column: Column, rows: int, rng: np.random.Generator, known: Sequ
     return drawn
 
 
-def _unseen(known: Sequence[str], pattern: str | None, rng: np.random.Generator) -> list[str]:
-    """Return texts that keep the pattern and are not known: known ones with letters changed."""
+def _unseen(known: Sequence[str], rules: TextRules, rng: np.random.Generator) -> list[str]:
+    """Return texts that keep the rules and are not known: known ones with letters changed."""
     alphabet = "0123456789abcdef"
     taken = set(known)
     found: list[str] = []
@@ -122,7 +132,7 @@ def _unseen(known: Sequence[str], pattern: str | None, rng: np.random.Generator)
             if rng.random() < 0.5:
                 letters[position] = str(rng.choice(list(alphabet)))
         text = "".join(letters)
-        if text not in taken and (pattern is None or re.match(pattern, text)):
+        if text not in taken and rules.keeps(text):
             taken.add(text)
             found.append(text)
     return found

@@ -70,7 +70,29 @@ def is_schema(value: object) -> TypeGuard[Schema]:
     return isinstance(value, type) and issubclass(value, pa.DataFrameModel)
 
 
-def read_domain(schema: object) -> Domain:
+def as_schema(value: object) -> Schema:
+    """Return a value that is a pandera model of pandas.
+
+    Raises:
+        ContractError: It is something else, such as a model of polars.
+    """
+    if is_schema(value):
+        return value
+    name = getattr(value, "__name__", repr(value))
+    modules = {base.__module__ for base in getattr(value, "__mro__", ())}
+    if any(module.startswith("pandera.api.polars") for module in modules):
+        raise ContractError(
+            f"contract {name} is a model of polars, whose lazy frames pandera does not check at all"
+            " unless a validation depth is set",
+            hint="write it with `from mlops.contracts.schema import DataFrameModel, Field`",
+        )
+    raise ContractError(
+        f"{name} is no contract: it is not a DataFrameModel class of pandera for pandas",
+        hint="derive it from mlops.contracts.schema.DataFrameModel",
+    )
+
+
+def read_domain(schema: Schema) -> Domain:
     """Read a pandera model into a domain.
 
     Args:
@@ -80,8 +102,7 @@ def read_domain(schema: object) -> Domain:
         ContractError: The class is no valid model of pandas, changes what it is given, or has a
             column without a role, of an unsupported dtype, or with checks without meaning.
     """
-    if not is_schema(schema):
-        raise _no_schema(schema)
+    schema = as_schema(schema)
     compiled = _compiled(schema)
     columns = tuple(_read_column(schema, str(name), c) for name, c in compiled.columns.items())
     opaque = [str(check.name or check.error) for check in compiled.checks]
@@ -94,21 +115,6 @@ def read_domain(schema: object) -> Domain:
         )
     except ValidationError as error:
         raise ContractError(f"contract {schema.__name__}: {_problem(error)}") from error
-
-
-def _no_schema(value: object) -> ContractError:
-    name = getattr(value, "__name__", repr(value))
-    modules = {base.__module__ for base in getattr(value, "__mro__", ())}
-    if any(module.startswith("pandera.api.polars") for module in modules):
-        return ContractError(
-            f"contract {name} is a model of polars, whose lazy frames pandera does not check at all"
-            " unless a validation depth is set",
-            hint="write it with `from mlops.contracts.schema import DataFrameModel, Field`",
-        )
-    return ContractError(
-        f"{name} is no contract: it is no pandera model of pandas",
-        hint="derive it from mlops.contracts.schema.DataFrameModel",
-    )
 
 
 def _compiled(schema: Schema) -> Any:
