@@ -10,6 +10,7 @@ from mlops.base.errors import Place
 
 Key = tuple[str, ...]
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is built
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -74,7 +75,7 @@ class Origins:
 
     def _add_file(self, file: Loaded) -> None:
         try:
-            root = yaml.compose(file.path.read_text(encoding="utf-8"), yaml.SafeLoader)
+            root = yaml.compose(file.path.read_text(encoding="utf-8"), _LOADER)
         except (OSError, yaml.YAMLError):  # Hydra has read it before and would have said so
             return
         if isinstance(root, yaml.MappingNode):

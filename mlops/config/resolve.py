@@ -115,8 +115,9 @@ def _load(composed: Composed, role: str, target: Target) -> Schema:
                 f"contracts.{role} takes no arguments, found {', '.join(target.arguments)}",
                 hint="a contract is a class; declare its checks in Python",
             )
-        return load_class(target.path, DataFrameModel, packages=allowed_packages(composed.settings))
-    except ConfigError as error:
+        found = load_class(target.path, object, packages=allowed_packages(composed.settings))
+        return as_schema(found)
+    except (ConfigError, ContractError) as error:
         raise placed(error, composed.origins.place(("contracts", role, "_target_"))) from error
 
 

@@ -83,7 +83,7 @@ def _write_once(path: Path, text: str) -> None:
 def _run_mypy(text: str, stubs: Path, config: Path) -> tuple[list[str], str]:
     from mypy import api
 
-    before = os.environ.get("MYPYPATH")
+    before, depth = os.environ.get("MYPYPATH"), sys.getrecursionlimit()
     os.environ["MYPYPATH"] = os.pathsep.join([str(stubs), *_project_folders()])
     try:
         said, failed, code = api.run(
@@ -96,6 +96,7 @@ def _run_mypy(text: str, stubs: Path, config: Path) -> tuple[list[str], str]:
             ]
         )  # fmt: skip
     finally:
+        sys.setrecursionlimit(depth)  # mypy raises it for the whole process
         if before is None:
             del os.environ["MYPYPATH"]
         else:
