@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlops.base.verdict import Finding, Status, Verdict
-from mlops.contracts.domain import Domain, Floats, Table
-from mlops.contracts.sample import draw
+from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table
+from mlops.contracts.sample import bounds, draw
 from mlops.models.flat import Head
 from mlops.models.kernels import kernel_name
 from mlops.models.links import apply_link
@@ -15,6 +15,7 @@ from mlops.models.predictor import Predictor
 from mlops.models.program import Program
 
 ROWS = 10_000
+_NEAR_SHARE = 0.3  # of a number's values, moved to where the program tells numbers apart
 LINEAR_LIMIT = 1e-12
 """Allowed difference of a probability from a linear model, whose sums are added in another order.
 Trees get none."""
@@ -32,8 +33,10 @@ def prove(
     """Compare a program with the predictors it was compiled from.
 
     The rows are drawn from the contract with its edges: bounds and their neighbours, missing
-    values, categories that training did not have. The program gets the table, scikit-learn the
-    frame. A copy of the program that was written and read back takes part, and the numpy kernel.
+    values, categories that training did not have; and with the program's own: its thresholds, the
+    numbers that it takes as categories, and the neighbours of both. The program gets the table,
+    scikit-learn the frame. A copy of the program that was written and read back takes part, and
+    the numpy kernel.
 
     Args:
         program: The compiled form.
@@ -47,7 +50,7 @@ def prove(
         A verdict named `parity`: one finding for each head, one for the kernels, one for the
         written and read copy.
     """
-    table = draw(domain, rows, rng, known=program.known)
+    table = _beside_cuts(program, domain, draw(domain, rows, rng, known=program.known), rng)
     if real is not None:
         table = {name: np.concatenate([table[name], real[name]]) for name in table}
     matrix = program.encode(table)
@@ -72,6 +75,39 @@ def prove(
         _compare_bits("parity.kernels", kernels, found, program.heads(matrix, kernel="numpy"))
     )
     return Verdict("parity", tuple(findings))
+
+
+def _beside_cuts(program: Program, domain: Domain, table: Table, rng: np.random.Generator) -> Table:
+    """Return rows in which many numbers lie at or next to where the program tells them apart."""
+    found = dict(table)
+    for at, wanted in enumerate(program.outline.inputs):
+        if wanted.kind == "text":
+            continue
+        cuts = program.trees.cut[program.trees.feature == at]
+        if wanted.kind == "code":
+            cuts = np.array(wanted.known)
+        near = _near(np.unique(cuts[np.isfinite(cuts)]), domain.column(wanted.name))
+        values = np.array(found[wanted.name], dtype=np.float64)
+        moved = rng.random(len(values)) < _NEAR_SHARE
+        if len(near):
+            values[moved] = rng.choice(near, int(moved.sum()))
+        found[wanted.name] = values
+    return found
+
+
+def _near(cuts: Floats, column: Column) -> Floats:
+    """Return numbers and their neighbours as far as a column allows them."""
+    if column.kind is ColumnKind.NUMBER:
+        near = np.concatenate([cuts, np.nextafter(cuts, -np.inf), np.nextafter(cuts, np.inf)])
+    else:
+        near = np.concatenate([np.floor(cuts), np.ceil(cuts)])
+    low, high = bounds(column)
+    if column.kind is ColumnKind.BOOLEAN:
+        low, high = 0.0, 1.0
+    elif column.minimum is None or column.maximum is None:
+        low = -np.inf if column.minimum is None else low
+        high = np.inf if column.maximum is None else high
+    return near[(near >= low) & (near <= high)]
 
 
 def _steepness(program: Program, head: Head, matrix: Floats) -> Floats:

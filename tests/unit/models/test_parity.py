@@ -249,6 +249,21 @@ def test_proof_fails_where_a_leaf_differs_in_its_last_bits() -> None:
     assert 0 < verdict.findings[0].value < 1e-12
 
 
+@pytest.mark.parametrize("way", [-np.inf, np.inf])
+def test_proof_fails_where_thresholds_are_one_float_off(way: float) -> None:
+    whole = program("search_ranking", "hist_gradient_boosting")
+    numbers = (whole.trees.feature >= 0) & (whole.trees.word < 0)
+    cut = np.where(numbers, np.nextafter(whole.trees.cut, way), whole.trees.cut)
+    verdict = prove(
+        broken(whole, cut=cut),
+        fitted("search_ranking", "hist_gradient_boosting"),
+        toy("search_ranking").domain,
+        rng=np.random.default_rng(0),
+    )
+    # Thresholds lie half-way between training's values: which rows are hit is the proof's to find.
+    assert verdict.status is Status.FAIL
+
+
 @pytest.mark.parametrize(
     ("moved", "status"), [(1e-14, Status.PASS), (1e-10, Status.FAIL), (np.nan, Status.FAIL)]
 )
