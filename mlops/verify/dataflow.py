@@ -21,7 +21,7 @@ from mlops.verify.dataflow_columns import Flowing, Key, Stream, entering, unknow
 from mlops.verify.dataflow_output import arrive
 from mlops.verify.dataflow_parts import Part, Report
 from mlops.verify.dataflow_select import Names, covered, select
-from mlops.verify.dataflow_target import outcome_ends, targets
+from mlops.verify.dataflow_target import answers, outcome_ends, targets
 from mlops.verify.dataflow_transformers import prefixed, through
 
 
@@ -30,7 +30,7 @@ class FlowStep:
     """What one step yields.
 
     Attributes:
-        name: `features`, a column step's name with the class and its place, or `estimator`.
+        name: `features`, a column step's name with the class and its place, `estimator`, `heads`.
         key: Where it stands, from `Settings` downwards.
         columns: What leaves it; for the estimator, what reaches it.
         count: How many columns that is; None if it depends on the data.
@@ -66,7 +66,7 @@ class Flow:
 
     Attributes:
         findings: What is wrong, first to last; one that passes if nothing fails.
-        steps: Each step, from the features to the estimator.
+        steps: Each step, from the features to the heads' answers.
     """
 
     findings: tuple[Finding, ...]
@@ -128,12 +128,15 @@ def trace(  # noqa: PLR0913 - one configuration, said in plain values
         targets(part, training, outcomes, report, given=given or {})
         walk.compiled(part, predicts=True)
     walk.note("estimator", ("estimator", "_target_"), stream)
+    if part is not None:
+        heads = answers(part, stream, training, outcomes)
+        walk.note("heads", ("estimator", "_target_"), heads)
     _value(score, request, report)
-    findings = report.findings
+    flow = Flow(tuple(report.findings), tuple(walk.steps))
     if not report.failed:
-        passed = Finding("check.flow", Status.PASS, _summary(walk.steps), key=("model",))
-        findings = [passed, *findings]
-    return Flow(tuple(findings), tuple(walk.steps))
+        passed = Finding("check.flow", Status.PASS, flow.line(), key=("model",))
+        flow = replace(flow, findings=(passed, *flow.findings))
+    return flow
 
 
 class _Walk:
@@ -193,13 +196,6 @@ def _value(score: ScoreSpec | None, request: Domain, report: Report) -> None:
             ("training", "score", "value"),
             "bound it in the contract with ge and le",
         )
-
-
-def _summary(steps: Sequence[FlowStep]) -> str:
-    first, last = steps[0], steps[-1]
-    count = f"{last.count}" if last.count is not None else "a number of"
-    depends = "" if last.count is not None else " that depends on the data"
-    return f"{first.count} features reach the estimator as {count} columns{depends}"
 
 
 def _column_json(column: Flowing) -> Json:

@@ -79,7 +79,7 @@ def _texts(part: Part, stream: Stream, categorical: frozenset[int], report: Repo
     wrong = [
         column
         for at, column in enumerate(stream.columns)
-        if column.is_text and not (stream.frame and at in categorical)
+        if column.is_text and at not in categorical
     ]
     if not wrong:
         return

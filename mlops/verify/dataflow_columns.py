@@ -31,6 +31,8 @@ class Kind(StrEnum):
 class Flowing:
     """One column on its way, or an unknown number of them that come from one.
 
+    No value is infinite: contracts refuse infinities everywhere.
+
     Attributes:
         name: As scikit-learn names it.
         kind: What its values are.

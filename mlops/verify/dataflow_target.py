@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from mlops.contracts.domain import Column, ColumnKind, Domain
-from mlops.verify.dataflow_columns import Key
+from mlops.verify.dataflow_columns import Flowing, Key, Kind, Stream
 from mlops.verify.dataflow_parts import Part, Report
 
 _CHANCE = "declare it as int with isin=[0, 1]"
+_AVERAGING = (
+    "DecisionTreeRegressor", "ExtraTreeRegressor", "ExtraTreesRegressor", "RandomForestRegressor",
+)  # fmt: skip
+"""Regressors that answer with a mean of outcomes."""
+
 _DECIDERS = {"SGDClassifier": "loss", "SVC": "probability", "VotingClassifier": "voting"}
 """The argument that decides whether a classifier gives probabilities."""
 
@@ -63,6 +68,29 @@ def outcome_ends(
     low = None if not lows or None in lows else min(low for low in lows if low is not None)
     high = None if not highs or None in highs else max(h for h in highs if h is not None)
     return low, high
+
+
+def answers(
+    part: Part, stream: Stream, training: Domain, outcomes: Sequence[tuple[str, str]]
+) -> Stream:
+    """Return what the estimator answers for each head: a chance, or a number.
+
+    Args:
+        part: The estimator at the end.
+        stream: What reaches it.
+        training: Contract with the outcomes.
+        outcomes: Each head's name and outcome column.
+    """
+    source = tuple(dict.fromkeys(name for column in stream.columns for name in column.source))
+    found = []
+    for head, name in outcomes:
+        low, high = None, None
+        if part.tags is not None and part.tags.kind == "classifier":
+            low, high = 0.0, 1.0
+        elif part.name in _AVERAGING:
+            low, high = outcome_ends(training, [(head, name)])
+        found.append(Flowing(head, Kind.NUMBER, source, low=low, high=high))
+    return Stream(tuple(found))
 
 
 def _no_probability(part: Part, report: Report) -> None:

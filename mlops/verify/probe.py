@@ -59,7 +59,7 @@ _ALONE = "n_jobs"
 
 _OF_THE_ROWS = (
     "Bins whose width are too small",
-    "Features .* are constant",
+    "Features? .* (is|are) constant",
     "Found unknown categories",
     "Skipping features without any observed values",
     "The least populated class",

@@ -122,5 +122,24 @@ RIGHT: dict[str, Node] = {
             ),
         )
     ),
+    "a pipeline of one's own around the estimator": model(
+        estimator=of(
+            "pipeline.Pipeline",
+            steps=[
+                [
+                    "columns",
+                    of(
+                        "compose.ColumnTransformer",
+                        transformers=[
+                            ["c", one_hot(), CLOSED],
+                            ["n", of("pipeline.Pipeline", steps=[["i", impute()], ["s", SCALE]]),
+                             ["price", "basket"]],
+                        ],
+                    ),
+                ],
+                ["linear", LOGISTIC],
+            ],
+        )
+    ),
 }  # fmt: skip
 """What must pass without a word, of the flow and of the probe."""

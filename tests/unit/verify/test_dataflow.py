@@ -550,11 +550,12 @@ def test_flow_tells_what_each_step_yields() -> None:
     found = flow(node)
     assert [step.name for step in found.steps] == [
         "features", "c/0 OneHotEncoder", "n/0 SimpleImputer", "n/1 StandardScaler",
-        "t/0 TargetEncoder", "estimator",
+        "t/0 TargetEncoder", "estimator", "heads",
     ]  # fmt: skip
-    assert found.steps[-1].columns[3].name == "c__tier_gold"
-    assert found.steps[-1].count == 8
-    assert found.line().endswith("estimator: 8 code/number, sparse")
+    assert found.steps[-2].columns[3].name == "c__tier_gold"
+    assert found.steps[-2].count == 8
+    assert found.line().endswith("estimator: 8 code/number, sparse -> heads: 1 number")
+    assert found.findings[0].message == found.line()
     assert "features: 10" in found.line()
     document = json.loads(json.dumps(found.to_json()))
     assert document[1]["columns"][0] == {
@@ -566,10 +567,26 @@ def test_flow_tells_what_each_step_yields() -> None:
 def test_mean_outcomes_lie_between_the_outcomes() -> None:
     node = model(step(["city"], TARGET), estimator=of("naive_bayes.MultinomialNB"))
     assert {f.check for f in told(flow(node).findings)} == {"check.flow.not-compilable"}
-    ends = [(c.low, c.high) for c in flow(node).steps[-1].columns]
+    ends = [(c.low, c.high) for c in flow(node).steps[-2].columns]
     assert ends == [(0.0, 1.0)]
     amounts = [("click", "clicked"), ("amount", "amount")]
-    assert [c.low for c in flow(node, outcomes=amounts).steps[-1].columns] == [-5.0]
+    assert [c.low for c in flow(node, outcomes=amounts).steps[-2].columns] == [-5.0]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "ends"),
+    [
+        (LOGISTIC, (0.0, 1.0)),
+        (of("ensemble.RandomForestRegressor"), (-5.0, 900.0)),
+        (of("linear_model.Ridge"), (None, None)),
+    ],
+)
+def test_answer_has_the_range_that_the_estimator_keeps(
+    estimator: Node, ends: tuple[float | None, float | None]
+) -> None:
+    found = flow(model(step(NUMBERS), estimator=estimator), outcomes=[("amount", "amount")])
+    (answer,) = found.steps[-1].columns
+    assert (answer.name, answer.low, answer.high) == ("amount", *ends)
 
 
 def test_columns_that_no_step_selects_are_noted() -> None:

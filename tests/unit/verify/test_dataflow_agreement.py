@@ -11,17 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mlops.base.verdict import Status
 from mlops.models.estimator import build_estimator
 from mlops.models.frame import as_features, vocabulary_of
 from mlops.models.spec import ModelSpec
 from mlops.verify.dataflow import Flow, trace
 from mlops.verify.dataflow_columns import Flowing
+from mlops.verify.probe import probe
 from mlops.verify.probe_rows import ROWS, Rows, rows_of
 from tests.components.pipelines import (
+    FOREST,
+    LOGISTIC,
     SCALE,
     TARGET,
     Node,
     boosting,
+    calibrated,
     impute,
     model,
     of,
@@ -131,7 +136,7 @@ OUTCOME = RNG.permutation(np.arange(ROWS) % 2).astype(np.float64)
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(node=pipelines())
 def test_flow_agrees_with_what_is_fitted(node: Node) -> None:
-    told = flow(node).steps[-1]
+    told = flow(node).steps[-2]
     names, before, asked = fitted(node, DRAWN, OUTCOME)
     assert told.count is None or told.count == len(names)
     if told.count is not None:
@@ -172,6 +177,48 @@ def test_every_text_step_agrees(chain: str) -> None:
     node = model(step(["area", "tier", "city"], *TEXT_STEPS[chain]), estimator=boosting())
     check = test_flow_agrees_with_what_is_fitted.hypothesis.inner_test  # type: ignore[attr-defined] # hypothesis adds it
     check(node)
+
+
+FAULTY: list[Node] = [
+    of("preprocessing.OneHotEncoder"),
+    of("preprocessing.OrdinalEncoder"),
+    of("preprocessing.StandardScaler", with_mean=False),
+    impute("constant", fill_value="none"),
+    impute("median"),
+    ordinal(),
+    ordinal(encoded_missing_value=0),
+    ordinal(unknown_value=1),
+]
+ESTIMATORS: list[Node] = [
+    LOGISTIC, FOREST, boosting(), calibrated(LOGISTIC), of("linear_model.Ridge"),
+    boosting(monotonic_cst=[1, 0]), boosting(categorical_features=[0]),
+]  # fmt: skip
+
+
+@st.composite
+def any_pipelines(draw: st.DrawFn) -> Node:
+    """Draw a pipeline that may be wrong: any compilable steps on any columns."""
+    parts = [*FAULTY, FILLED, SCALE, MINMAX, TARGET, one_hot(), ordinal(encoded_missing_value=-2)]
+    names = st.sampled_from([*TEXTS, *NUMBERS])
+    steps = [
+        step(
+            draw(st.lists(names, unique=True, min_size=1, max_size=3)),
+            *draw(st.lists(st.sampled_from(parts), max_size=2)),
+            name=f"s{at}",
+        )
+        for at in range(draw(st.integers(0, 2)))
+    ]
+    return model(*steps, estimator=draw(st.sampled_from(ESTIMATORS)))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(node=any_pipelines())
+def test_what_the_flow_calls_a_fault_is_one(node: Node) -> None:
+    spec = ModelSpec.model_validate_json(json.dumps(node))
+    wrong = {f.check for f in flow(node).findings if f.status is Status.FAIL}
+    met = probe(spec, DOMAIN, [TRAINING.column("clicked")], seed=0)
+    if wrong:
+        assert [f.status for f in met] != [Status.PASS]
 
 
 def test_domain_has_all_that_the_steps_are_about() -> None:
