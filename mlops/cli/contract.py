@@ -26,7 +26,8 @@ from mlops.contracts.markdown import allowed, use
 from mlops.contracts.markdown import document as markdown
 from mlops.contracts.odcs import document as odcs
 from mlops.contracts.odcs import to_yaml
-from mlops.contracts.schema import as_schema, read_domain, uncompiled
+from mlops.contracts.opaque import uncompiled
+from mlops.contracts.schema import as_schema, read_domain
 from mlops.models.artifact import load, resolve
 
 _USAGE = (
@@ -79,7 +80,7 @@ def _show(console: Console, composed: Composed, role: str, form: str) -> None:
     document = cast("Json", domain.model_dump(mode="json"))
     match form:
         case "text":
-            console.result(document, lambda out: _table(out, domain))
+            console.result(document, lambda out: _table(out, domain, role))
         case "odcs":
             made = odcs(domain, service=composed.settings.name, role=role)
             sys.stdout.write(to_yaml(made))
@@ -103,7 +104,7 @@ def _configured(composed: Composed, role: str) -> Domain:
             raise ConfigError(f"there is no contract {role!r}", hint=f"one of: {', '.join(_ROLES)}")
 
 
-def _table(out: RichConsole, domain: Domain) -> None:
+def _table(out: RichConsole, domain: Domain, role: str) -> None:
     table = RichTable(
         title=f"contract {escape(domain.name)}", title_justify="left", box=SIMPLE_HEAD
     )
@@ -119,7 +120,7 @@ def _table(out: RichConsole, domain: Domain) -> None:
             use(column),
         )
     out.print(table)
-    for finding in uncompiled(domain):
+    for finding in uncompiled({role: domain}):
         out.print(f"[yellow]{finding.status.value}[/] {escape(finding.message)}")
 
 

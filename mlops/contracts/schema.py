@@ -17,7 +17,6 @@ from pandera.pandas import Field as Field
 from pydantic import ValidationError
 
 from mlops.base.errors import ContractError
-from mlops.base.verdict import Finding, Status
 from mlops.contracts.checks import CompiledChecks, worded
 from mlops.contracts.domain import USUAL_DTYPES, Column, ColumnKind, Domain
 from mlops.contracts.frames import as_frame as as_frame
@@ -139,43 +138,6 @@ def _compiled(schema: Schema) -> Any:
     return compiled
 
 
-def uncompiled(domain: Domain) -> tuple[Finding, ...]:
-    """Return a warning for each check that only pandera can make, by name.
-
-    Args:
-        domain: A contract.
-
-    Returns:
-        Findings `check.contracts.opaque` with status WARN; none if everything is compiled.
-    """
-    findings = [
-        _opaque(domain, f"column {column.name!r}", name, requested=column.is_requested)
-        for column in domain.columns
-        for name in column.opaque
-    ]
-    findings += [_opaque(domain, "the frame", name, requested=True) for name in domain.opaque]
-    findings += [
-        _opaque(domain, f"column {column.name!r}", "unique", requested=True)
-        for column in domain.request
-        if column.unique and not column.identifier
-    ]
-    return tuple(findings)
-
-
-def _opaque(domain: Domain, place: str, name: str, *, requested: bool) -> Finding:
-    where = "a request is not held to it" if requested else "no request has this column"
-    if name.endswith("(only warns)"):
-        where = "it stops nothing"
-    return Finding(
-        "check.contracts.opaque",
-        Status.WARN,
-        f"contract {domain.name}: check {name!r} of {place} cannot be compiled and holds in batch"
-        f" only; {where}",
-        hint="say it with ge, gt, le, lt, isin, str_matches or another built-in check,"
-        " or accept that only training data keep it",
-    )
-
-
 def _problem(error: ValidationError) -> str:
     return error.errors()[0]["msg"].removeprefix("Value error, ")
 
@@ -282,8 +244,7 @@ def validate(schema: Schema, frame: pd.DataFrame) -> Validated:
         )
     rows = frame[wanted].reset_index(drop=True)
     compiled = _compiled(schema)
-    # A frame without rows still has its dtypes, which are judged first.
-    _judged(schema, rows.iloc[:0])
+    _judged(schema, _without_rows(domain, rows))
     broken = _broken(schema, domain, compiled, rows)
     kept = np.ones(len(rows), np.bool_)
     for mask in broken.values():
@@ -291,6 +252,12 @@ def validate(schema: Schema, frame: pd.DataFrame) -> Validated:
     for key, at in _judged(schema, rows[kept] if broken else rows).items():
         broken.setdefault(key, np.zeros(len(rows), np.bool_))[at] = True
     return _split(rows, broken)
+
+
+def _without_rows(domain: Domain, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame's dtypes alone; texts may lie as objects, which are then judged one by one."""
+    objects = [c.name for c in domain.columns if c.stored == "str" and rows[c.name].dtype == object]
+    return rows.iloc[:0].astype(dict.fromkeys(objects, "str"))
 
 
 def _broken(
@@ -334,7 +301,7 @@ def _add_opaque(add: Any, column: str, checks: Sequence[Any], checked: Any) -> N
         if isinstance(passed, pd.Series) and len(passed) == len(checked):
             mask = ~passed.fillna(value=False).to_numpy(np.bool_)
             if mask.any():
-                add(column, str(check.error or check.name), mask)
+                add(column, _name(check), mask)
 
 
 def _judged(schema: Schema, rows: pd.DataFrame) -> dict[tuple[str, str], list[int]]:
