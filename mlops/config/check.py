@@ -22,6 +22,7 @@ from mlops.config.settings import allowed_packages, folders
 from mlops.config.typed_calls import Script, calls
 from mlops.config.typed_check import check_types
 from mlops.contracts.domain import Domain
+from mlops.contracts.opaque import uncompiled
 from mlops.models.estimator import model_problems
 from mlops.verify.cost import Prediction
 from mlops.verify.dataflow import trace
@@ -118,6 +119,9 @@ class _Service:
         rules = References(settings, loaded, self.folder)
         names = ", ".join(column.name for column in loaded.request.features)
         yield Finding("check.contracts", Status.PASS, f"{loaded.request.name} has features {names}")
+        yield from uncompiled(
+            {"request": loaded.request, "training": loaded.training, "output": loaded.output}
+        )
         heads = ", ".join(head.name for head in settings.training.heads)
         heuristics = ", ".join(settings.training.heuristics)
         demands = len(settings.quality.floors) + len(settings.quality.versus)
