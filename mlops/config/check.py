@@ -27,6 +27,7 @@ from mlops.models.estimator import model_problems
 from mlops.verify.cost import Prediction
 from mlops.verify.dataflow import trace
 from mlops.verify.probe import probe
+from mlops.verify.probe_heuristic import probe_heuristics
 
 PREFERRED = ("contracts", "references", "values", "types", "flow", "probe", "consistency", "cost")
 """Engines; of several complaints about one key the first one's is shown."""
@@ -169,14 +170,7 @@ class _Service:
         """Ask what needs a model, and return what it is predicted to take."""
         settings = self.composed.settings
         if settings.verify.probe:
-            outcomes = [loaded.training.column(head.outcome) for head in settings.training.heads]
-            packages, seed = allowed_packages(settings), settings.seed
-            self._ask(
-                "probe",
-                lambda: probe(
-                    settings.model, loaded.request, outcomes, seed=seed, packages=packages
-                ),
-            )
+            self._ask("probe", lambda: self._probed(loaded))
         predictions: list[Prediction] = []
 
         def costed() -> tuple[Finding, ...]:
@@ -186,6 +180,17 @@ class _Service:
 
         self._ask("cost", costed)
         return predictions[0] if predictions else None
+
+    def _probed(self, loaded: Contracts) -> tuple[Finding, ...]:
+        settings = self.composed.settings
+        packages, seed = allowed_packages(settings), settings.seed
+        outcomes = [loaded.training.column(head.outcome) for head in settings.training.heads]
+        request, training = loaded.request, loaded.training
+        specs = settings.training.heuristics
+        return (
+            *probe(settings.model, request, outcomes, seed=seed, packages=packages),
+            *probe_heuristics(specs, request, training, seed=seed, packages=packages),
+        )
 
     def _consistency(self, loaded: Contracts, prediction: Prediction | None) -> tuple[Finding, ...]:
         return consistency(self.composed, loaded, self.folder, prediction=prediction)

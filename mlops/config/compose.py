@@ -33,7 +33,7 @@ from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.config.explain import explain, require
 from mlops.config.hydra_guard import bound_files, refuse_code, refuse_folders, refuse_imports
 from mlops.config.keys import allowed_names, is_known
-from mlops.config.origin import Key, Loaded, Origins, Typed
+from mlops.config.origin import Key, Loaded, Origins, Typed, short
 from mlops.config.settings import Settings
 from mlops.config.translate import of_composition, of_value
 
@@ -286,7 +286,7 @@ def _told(arguments: Sequence[str], roots: Sequence[Path]) -> Generator[None, No
         yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        place = None if mark is None else Place(str(mark.name), mark.line + 1)
+        place = None if mark is None else Place(str(short(Path(mark.name))), mark.line + 1)
         raise ConfigError(f"YAML cannot be read: {error.problem}", place=place) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise of_composition(error, arguments, roots) from error

@@ -15,8 +15,18 @@ from mlops.config.settings import Settings
 from mlops.contracts.domain import ColumnKind, Domain
 from mlops.contracts.roles import Scope
 from mlops.data.spec import JobBoardSource
-from mlops.models.spec import CustomSpec, FeeWeightedPopularitySpec, PopularitySpec
-from mlops.quality.spec import BinaryEvaluation, Floor, PolicyValueEvaluation
+from mlops.models.spec import (
+    CustomSpec,
+    ExpectedValueScore,
+    FeeWeightedPopularitySpec,
+    PopularitySpec,
+)
+from mlops.quality.spec import (
+    BinaryEvaluation,
+    Floor,
+    PolicyValueEvaluation,
+    RankingValueEvaluation,
+)
 from mlops.verify.cost import Prediction
 
 _NAMED_COLUMNS = ("key", "value", "column")
@@ -51,6 +61,7 @@ def consistency(
         *_traffic(settings, prediction),
         *_fallback(settings),
         *_heuristics(settings, loaded.request),
+        *_output(settings, loaded),
         *_quality(settings),
         *_data(settings),
     )
@@ -228,8 +239,31 @@ def _custom(name: str, spec: CustomSpec, at: tuple[str, ...], known: set[str]) -
             )
 
 
+def _output(settings: Settings, loaded: Contracts) -> Iterator[Finding]:
+    """Hold an expected value's unit against the answer's contract: rates are at most 1."""
+    score, spec = loaded.output.column("score"), settings.training.score
+    if not isinstance(spec, ExpectedValueScore) or spec.clip is not None:
+        return
+    value = next((each for each in loaded.request.request if each.name == spec.value), None)
+    if value is None or value.maximum is None or score.maximum is None:
+        return
+    if value.maximum > score.maximum:
+        yield Finding(
+            "check.consistency.output",
+            Status.WARN,
+            f"the score is at most {score.maximum:g} by contract {loaded.output.name}, and"
+            f" {spec.value}, which rates are multiplied with, goes up to {value.maximum:g}: a model"
+            " that could leave the range is not released",
+            value=value.maximum,
+            limit=score.maximum,
+            key=("contracts", "output", "_target_"),
+            hint="allow in the answer what the value allows",
+        )
+
+
 def _quality(settings: Settings) -> Iterator[Finding]:
     quality, heuristics = settings.quality, settings.training.heuristics
+    yield from _deep(settings)
     policies = any(
         isinstance(each, PolicyValueEvaluation) and each.logged_policies
         for each in quality.evaluations
@@ -287,6 +321,24 @@ def _contradicting(floors: tuple[Floor, ...]) -> Iterator[Finding]:
                     limit=lower.minimum,
                     key=("quality", "floors", str(at), "maximum"),
                 )
+
+
+def _deep(settings: Settings) -> Iterator[Finding]:
+    """Find rankings that are measured deeper than a request's candidates go."""
+    most = settings.contracts.max_candidates
+    for at, evaluation in enumerate(settings.quality.evaluations):
+        if isinstance(evaluation, RankingValueEvaluation) and evaluation.k > most:
+            yield Finding(
+                "check.consistency.depth",
+                Status.WARN,
+                f"{evaluation.name} is measured over the first {evaluation.k} places, and a request"
+                f" has at most contracts.max_candidates={most}",
+                value=evaluation.k,
+                limit=most,
+                unit="places",
+                key=("quality", "evaluations", str(at), "k"),
+                hint="count what a user sees without scrolling on",
+            )
 
 
 def _late(settings: Settings) -> Iterator[Finding]:

@@ -27,6 +27,11 @@ from mlops.slo.check import validate
 
 Findings = Iterator[Finding]
 
+_NAMING = (
+    "given", "cluster", "query", "item", "position", "propensity", "reward", "logged_policies",
+)  # fmt: skip
+"""Fields of evaluations that name a column of the training contract, beside the outcome."""
+
 
 @dataclass(frozen=True, slots=True)
 class References:
@@ -53,10 +58,10 @@ class References:
                 "relative paths start where the command runs",
             )
         split = self.settings.data.split
-        yield from _column(self.contracts.training, split.column, ("data", "split", "column"))
+        yield from _number(self.contracts.training, split.column, ("data", "split", "column"))
         if split.observed_until:
             key = ("data", "split", "observed_until")
-            yield from _column(self.contracts.training, split.observed_until, key)
+            yield from _number(self.contracts.training, split.observed_until, key)
 
     def training(self) -> Findings:
         """Hold heads and the score against the training contract."""
@@ -67,7 +72,7 @@ class References:
                 if name:
                     yield from _column(domain, name, (*key, field), scope=Scope.OUTCOME)
             if head.given_at:
-                yield from _column(domain, head.given_at, (*key, "given_at"))
+                yield from _number(domain, head.given_at, (*key, "given_at"))
         if isinstance(training.score, ExpectedValueScore):
             yield from _value(domain, training.score.value, ("training", "score", "value"))
 
@@ -145,6 +150,11 @@ class References:
             yield wrong("check.reference.head", message, (*key, field), suggest(named, heads))
         for column in evaluation.where:
             yield from _column(training, column, (*key, "where", column))
+        for field in _NAMING:
+            if name := getattr(evaluation, field, ""):
+                yield from _column(training, name, (*key, field))
+        for place, name in enumerate(getattr(evaluation, "gain", ())):
+            yield from _number(training, name, (*key, "gain", str(place)))
 
 
 def _near(place: Place | None) -> Place | None:
@@ -166,6 +176,15 @@ def _column(domain: Domain, name: str, key: Key, *, scope: Scope | None = None) 
             key,
             f"mark it with metadata={scope.value}() in contract {domain.name}",
         )
+
+
+def _number(domain: Domain, name: str, key: Key) -> Findings:
+    """Tell whether a contract has a column, and numbers in it."""
+    absent = list(_column(domain, name, key))
+    yield from absent
+    if not absent and domain.column(name).is_category:
+        message = f"column {name!r} holds texts, and numbers are needed here"
+        yield wrong("check.reference.kind", message, key)
 
 
 def _value(domain: Domain, name: str, key: Key) -> Findings:

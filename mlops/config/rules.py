@@ -34,6 +34,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         " contract.",
         "check.columns.name": "Column steps are told apart by their names.",
         "check.reference.column": "A column is named that the contract does not have.",
+        "check.reference.kind": "The column exists and holds texts, where numbers are needed: a"
+        " time, a gain.",
         "check.reference.scope": "The column exists, and plays another part than is asked for;"
         " the contract's metadata tells which.",
         "check.reference.value": "What a probability is multiplied with must be a candidate's"
@@ -46,6 +48,8 @@ RULES: Mapping[str, str] = MappingProxyType(
         " names, types, missing values, unseen categories. No data are read.",
         "check.probe": "The pipeline was fitted and asked once on rows drawn from the contract,"
         " with warnings as errors. `verify.probe=false` switches it off.",
+        "check.probe.heuristic": "A heuristic of your own was fitted and asked once on rows drawn"
+        " from the contract. It may read what a request has, and its scores are finite.",
         "check.cost": "Time and memory are predicted from the configuration, the number of rows"
         " and a calibration of the host, and held against the budgets.",
         "check.consistency": "Sections agree with themselves and not with one another: deadlines"
