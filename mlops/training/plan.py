@@ -11,6 +11,7 @@ from mlops.models.spec import ModelSpec
 from mlops.quality.spec import QualitySpec
 from mlops.training.folders import Folders
 from mlops.training.spec import TrainingSpec
+from mlops.verify.spec import VerifySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Plan:
         model: The pipeline.
         training: Heads, score, heuristics and budgets.
         quality: What is measured.
+        verify: What is claimed of the model, and how long a proof may take.
         folders: Where files are kept.
         config: The composed configuration, for the record.
     """
@@ -46,5 +48,6 @@ class Plan:
     model: ModelSpec
     training: TrainingSpec
     quality: QualitySpec
+    verify: VerifySpec
     folders: Folders
     config: Json

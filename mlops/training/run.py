@@ -30,7 +30,7 @@ from mlops.training.intake import Intake, take_in
 from mlops.training.plan import Plan
 from mlops.training.record import CostRecord, DataRecord, RunRecord, SplitRecord
 from mlops.training.subjects import HeuristicSubject, ProgramSubject
-from mlops.verify.bounds import certify
+from mlops.verify.proof import Task, prove_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,9 @@ def _make(plan: Plan, split: Split, steps: _Steps) -> _Made:
             rng=np.random.default_rng(plan.seed),
             rows=plan.training.parity_rows,
         )
-        certificate = certify(program, plan.request)
+    with steps.step("certify"):
+        task = Task(program, plan.request, plan.verify, plan.seed)
+        certificate = prove_all(task, clock=steps.clock.monotonic)
     return _Made(program, heuristics, parity, certificate, fit_cpu_s)
 
 

@@ -1,6 +1,6 @@
 """A verify section: what is checked before anything runs, and what is proved about a model."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,29 @@ class DeclaredHost(Section):
     """MiB of memory that a run may use there."""
 
 
+class MonotoneSpec(Section):
+    """A column that an answer must follow in one direction, for all rows of the contract."""
+
+    direction: Literal["increasing", "decreasing"] = "increasing"
+    """`increasing`: a higher value never lowers the answer. `decreasing`: it never raises it."""
+    missing: Literal["ignore", "lowest", "highest"] = "ignore"
+    """Where a missing value stands: below all numbers, above all, or not compared with them."""
+    of: Annotated[str, Field(min_length=1)] = "score"
+    """Which answer: `score`, or the name of a head for its predicted rate or number."""
+    demand: Literal["proven", "not_refuted", "wish"] = "not_refuted"
+    """What the gate asks for. `proven`: nothing less passes. `not_refuted`: an example against it
+    fails, a proof that was not found in time is unknown. `wish`: both are told as warnings."""
+
+
+class IndependentSpec(Section):
+    """A column that must never change an answer."""
+
+    of: Annotated[str, Field(min_length=1)] = "score"
+    """Which answer: `score`, or the name of a head."""
+    demand: Literal["proven", "not_refuted", "wish"] = "not_refuted"
+    """What the gate asks for, as in `monotone`."""
+
+
 class VerifySpec(Section):
     """What is checked and proved, and for how long one may look for a proof."""
 
@@ -33,3 +56,13 @@ class VerifySpec(Section):
     start where the command runs."""
     hosts: dict[HostName, DeclaredHost] = Field(default_factory=dict)
     """Machines that are not this one, by name; `this` is taken."""
+    bound_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
+    """Seconds of wall time that `train` and `gate` may search for a tighter range of the raw
+    scores, and again for each declared property. `mlops certify` is for more: 60 and up."""
+    bound_nodes: Annotated[int, Field(ge=0)] | None = 4
+    """Boxes that the search for the range looks into for each end of each raw score. It keeps
+    bundles the same from run to run, which time alone does not; null: time alone."""
+    monotone: dict[str, MonotoneSpec] = Field(default_factory=dict)
+    """Number columns that an answer follows in one direction, by name."""
+    independent: dict[str, IndependentSpec] = Field(default_factory=dict)
+    """Columns that never change an answer, by name."""

@@ -51,7 +51,7 @@ def plan_of(folder: Path, frame: pd.DataFrame, *overrides: str) -> Plan:
 def run(folder: Path, frame: pd.DataFrame, *overrides: str) -> Trained:
     steps: list[str] = []
     done = train(plan_of(folder, frame, *overrides), clock=ManualClock(), announce=steps.append)
-    assert steps == ["read", "validate", "fit", "compile", "evaluate", "bundle"]
+    assert steps == ["read", "validate", "fit", "compile", "certify", "evaluate", "bundle"]
     return done
 
 
