@@ -130,6 +130,68 @@ def test_scaler_is_equal(sentence: str, estimator: dict[str, Any]) -> None:
     prove_model(model, it.domain, it.table, it.outcomes["apply"], it.table)
 
 
+TEXTS = ["user_feature_0", "user_feature_1", "item_id", "item_feature_1"]
+
+
+def pipeline(*steps: object) -> dict[str, Any]:
+    return {
+        "_target_": "sklearn.pipeline.Pipeline",
+        "steps": [[f"step{at}", step] for at, step in enumerate(steps)],
+    }
+
+
+def transformers(*parts: tuple[str, object, list[Any]], **arguments: object) -> dict[str, Any]:
+    return {
+        "_target_": "sklearn.compose.ColumnTransformer",
+        "transformers": [list(part) for part in parts],
+        **arguments,
+    }
+
+
+BOTH = transformers(("t", TARGET, TEXTS), ("n", "passthrough", ["affinity"]))
+SHAPES: dict[str, dict[str, Any]] = {
+    "steps that read the same columns": {
+        "columns": [
+            {"name": "a", "select": TEXTS, "steps": [TARGET]},
+            {"name": "b", "select": TEXTS[:2], "steps": [one_hot(sparse_output=True)]},
+            {"name": "c", "select": ["affinity"], "steps": []},
+            {"name": "d", "select": ["item_feature_0", "affinity"], "steps": SCALERS["robust"]},
+        ],
+        "estimator": FOREST,
+    },
+    "a pipeline of the user's, scaled after its columns": {
+        "columns": [],
+        "estimator": pipeline(BOTH, SCALERS["robust"][0], "passthrough", FOREST),
+    },
+    "columns by place in a step, the rest as it is": {
+        "columns": [{"name": "x", "select": ["affinity", *TEXTS], "steps": [
+            transformers(("t", ordinal(), [1, 2, 3, 4]), remainder="passthrough")]}],
+        "estimator": BOOSTING,
+    },
+    "columns by place in a step, the rest scaled": {
+        "columns": [{"name": "x", "select": ["affinity", *TEXTS], "steps": [
+            transformers(("t", TARGET, [1, 2, 3, 4]), remainder=SCALERS["largest size"][0])]}],
+        "estimator": FOREST,
+    },
+    "a pipeline calibrated as a whole": {
+        "columns": [],
+        "estimator": {
+            "_target_": "sklearn.calibration.CalibratedClassifierCV",
+            "method": "isotonic",
+            "cv": 2,
+            "ensemble": True,
+            "estimator": pipeline(BOTH, FOREST),
+        },
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", SHAPES)
+def test_pipeline_of_any_shape_is_equal(sentence: str) -> None:
+    it = toy("open_bandit", rows=1200)
+    prove_model(SHAPES[sentence], it.domain, it.table, it.outcomes["click"], it.table)
+
+
 NUMBERS = (-3.0, -0.5, 0.0, 0.1, 0.30000000000000004, 1.5, 7.0, 2.0**53, 1e15 + 0.5)
 
 
