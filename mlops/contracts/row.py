@@ -24,14 +24,12 @@ _TOO_LARGE = f"breaks the contract; bodies over {_MAX_EXPLAINED_BYTES >> 10} KiB
 _NO_JSON = "is not JSON, or it nests too deeply or holds a number beyond float64"
 _AT = re.compile(r" - at `\$\.([^`]*)`$")  # where msgspec saw it
 
-Value = float | int | bool | str | None
-
 
 class _Body(Protocol):
     """What the struct that is built at run time looks like."""
 
-    context: object
-    candidates: list[object]
+    context: msgspec.Struct
+    candidates: list[msgspec.Struct]
     request_id: str
     subject: str
 
@@ -103,6 +101,8 @@ class RowDecoder:
             gc=False,
         )
         self._decoder = msgspec.json.Decoder(body)
+        self._context = _Arrays(domain.context, context)
+        self._candidate = _Arrays(domain.candidate, candidate)
         # What msgspec has no word for is looked at behind it.
         self._sets = tuple(column for column in domain.request if has_sets(column))
 
@@ -124,22 +124,12 @@ class RowDecoder:
             repeated = next(i for i, name in enumerate(ids) if name in ids[:i])
             place = f"candidates[{repeated}].{self._domain.identifier.name}"
             raise InvalidRequestError((FieldError(place, "duplicate", "occurs twice"),))
-        table = self._table(decoded.context, decoded.candidates)
+        table = self._context.read([decoded.context], repeats=len(ids))
+        table |= self._candidate.read(decoded.candidates, repeats=1)
         for column in self._sets:
             if not all(keeps_number(column, value) for value in table[column.name]):
                 self._explain(body, ValueError(f"a number of {column.name} is not allowed"))
         return Request(decoded.request_id, decoded.subject, ids, table)
-
-    def _table(self, context: object, candidates: list[object]) -> Table:
-        rows = len(candidates)
-        table: dict[str, Floats | Texts] = {}
-        for at, column in enumerate(self._domain.context):
-            value = cast("Value", getattr(context, _attribute(at)))
-            table[column.name] = _full(column, value, rows)
-        for at, column in enumerate(self._domain.candidate):
-            name = _attribute(at)
-            table[column.name] = _array(column, [getattr(each, name) for each in candidates])
-        return table
 
     def _explain(self, body: bytes, cause: Exception) -> NoReturn:
         seen = _AT.search(str(cause))
@@ -160,25 +150,41 @@ class RowDecoder:
         raise InvalidRequestError(tuple(errors[:_MAX_REPORTED])) from cause
 
 
-def _full(column: Column, value: Value, rows: int) -> Floats | Texts:
-    if column.is_category:
-        texts = np.empty(rows, dtype=object)
-        texts[:] = value
-        return texts
-    number = np.nan if value is None else float(value)
-    return np.full(rows, np.float32(number) if column.is_single else number, np.float64)
+class _Arrays:
+    """Turns decoded structs of one kind into a table's arrays.
 
+    All numbers are converted at once: a call of numpy for each column took longer than to decode.
 
-def _array(column: Column, values: list[Value]) -> Floats | Texts:
-    if column.is_category:
-        texts = np.empty(len(values), dtype=object)
-        texts[:] = values
-        return texts
-    if column.nullable:
-        values = [np.nan if value is None else value for value in values]
-    numbers = np.array(values, dtype=np.float64)
-    # What training read from float32 must be the same number here.
-    return numbers.astype(np.float32).astype(np.float64) if column.is_single else numbers
+    Args:
+        columns: What the structs hold.
+        struct: Their class.
+    """
+
+    def __init__(self, columns: tuple[Column, ...], struct: type[msgspec.Struct]) -> None:
+        by_field = {_attribute(at): column for at, column in enumerate(columns)}
+        fields = [by_field[field] for field in struct.__struct_fields__]
+        self._texts = [(at, column.name) for at, column in enumerate(fields) if column.is_category]
+        numbers = [(at, column) for at, column in enumerate(fields) if not column.is_category]
+        self._at = [at for at, _ in numbers]
+        self._names = [column.name for _, column in numbers]
+        self._single = [row for row, (_, column) in enumerate(numbers) if column.is_single]
+
+    def read(self, structs: list[msgspec.Struct], *, repeats: int) -> dict[str, Floats | Texts]:
+        """Return the columns, each of as many rows as structs and repeats."""
+        given = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
+        table: dict[str, Floats | Texts] = {}
+        if self._at:
+            matrix = np.array([given[at] for at in self._at], np.float64)  # None becomes NaN
+            if self._single:
+                # What training read from float32 must be the same number here.
+                matrix[self._single] = matrix[self._single].astype(np.float32)
+            rows = np.repeat(matrix, repeats, axis=1) if repeats > 1 else matrix
+            table.update(zip(self._names, rows, strict=True))
+        for at, name in self._texts:
+            texts = np.empty(len(structs) * repeats, dtype=object)
+            texts[:] = given[at] if repeats == 1 else given[at][0]
+            table[name] = texts
+        return table
 
 
 def _struct(name: str, columns: tuple[Column, ...]) -> type[msgspec.Struct]:
