@@ -119,7 +119,8 @@ class PageCheck:
     def _keeps_numbers(self, table: Table, rows: int) -> Bools:
         if not self._names:
             return np.ones(rows, np.bool_)
-        matrix = np.concatenate([table[name] for name in self._names]).reshape(-1, rows)
+        matrix = np.concatenate([table[name] for name in self._names])
+        matrix = matrix.reshape(len(self._names), rows)
         kept = (matrix >= self._low) & (matrix <= self._high)  # NaN and infinities do not pass
         whole = matrix[self._whole]
         if len(whole):
