@@ -74,7 +74,7 @@ def train_once(composed: Composed, folder: Path, announce: Callable[[str], None]
     checked = check(composed, folder)
     failed = [f for f in checked.findings if f.status is Status.FAIL]
     if failed:
-        problems = tuple(ConfigError(f.message, place=f.place) for f in failed)
+        problems = tuple(ConfigError(f.message, hint=f.hint, place=f.place) for f in failed)
         raise ConfigError("the configuration was checked and refused", problems=problems)
     run_plan = plan(composed, contracts(composed), folder)
     return train(run_plan, clock=SystemClock(), announce=announce)

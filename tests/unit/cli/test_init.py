@@ -272,7 +272,7 @@ def test_check_names_a_heuristic_that_is_not_there(project: Path) -> None:
     composed = compose([f"{key}={NAME}.heuristic.TakeRat"], folder=project)
     verdict = check(composed, project)
     failed = [finding for finding in verdict.findings if finding.status is Status.FAIL]
-    assert [finding.check for finding in failed] == ["check.heuristics"]
+    assert [finding.check for finding in failed] == ["check.target.class"]
     assert "TakeRat" in failed[0].message
     assert failed[0].place is not None
     assert key in failed[0].place.origin

@@ -62,3 +62,86 @@ def test_pipeline_s_cache_of_pickles_is_refused(
     assert main(["check", "model=logistic", f"model.columns.1.steps=[{nested}]"]) == 2
     assert "memory" in capsys.readouterr().out + capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+CONFIG = "defaults: [{service: open_bandit}, _self_]\n"
+WRITES = {
+    "a run's folder": ("run: {dir: elsewhere}", "hydra.run.dir=elsewhere"),
+    "a run's record": ("output_subdir: record", "hydra.output_subdir=record"),
+    "a change of folder": ("job: {chdir: true}", "hydra.job.chdir=true"),
+}
+
+
+@pytest.mark.parametrize("sentence", WRITES)
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_hydra_writes_and_moves_nowhere(
+    sentence: str,
+    command: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node, override = WRITES[sentence]
+    (tmp_path / "conf").mkdir()
+    config = tmp_path / "conf" / "config.yaml"
+    monkeypatch.chdir(tmp_path)
+    for text, arguments, place in (
+        (f"{CONFIG}hydra:\n  {node}\n", [], "conf/config.yaml:3"),
+        (CONFIG, [override], f"override {override}"),
+        (CONFIG, [override, "-m", "seed=1,2"], f"override {override}"),
+    ):
+        config.write_text(text)
+        assert main([command, *arguments]) == 2
+        captured = capsys.readouterr()
+        said = " ".join((captured.out + captured.err).split())
+        assert f"{place}: error" in said or f"error {place}:" in said
+        assert "store.root" in said
+        assert [path.name for path in tmp_path.iterdir()] == ["conf"]
+
+
+BOMBS = {
+    "aliases of aliases": (
+        "a: &a [x,x,x,x,x,x,x,x,x,x]\n"
+        + "".join(
+            f"{name}: &{name} [{','.join([f'*{before}'] * 10)}]\n"
+            for before, name in zip("abcdefg", "bcdefgh", strict=True)
+        ),
+        5,
+    ),
+    "nesting": ("a: " + "[" * 5000, 1),
+    "size": ("a: " + "x" * (1 << 20), None),
+}
+
+
+@pytest.mark.parametrize("sentence", BOMBS)
+@pytest.mark.parametrize("arguments", [["check"], ["check", "service=all"], ["train"]])
+def test_yaml_that_stands_for_too_much_is_refused_before_hydra_reads_it(
+    sentence: str,
+    arguments: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text, line = BOMBS[sentence]
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments, "model=mine"]) == 2
+    captured = capsys.readouterr()
+    place = "conf/model/mine.yaml" + (f":{line}" if line else "")
+    assert (captured.out + captured.err).count(f"{place}: ") == 1
+
+
+def test_folder_on_the_search_path_is_bounded_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more" / "model").mkdir(parents=True)
+    (tmp_path / "more" / "model" / "deep.yaml").write_text("a: " + "[" * 5000)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(
+        f"{CONFIG}hydra: {{searchpath: ['file://{tmp_path}/more']}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "model=deep"]) == 2
+    assert "more/model/deep.yaml:1" in capsys.readouterr().out
