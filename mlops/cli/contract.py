@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from mlops.base.digest import Json
-from mlops.base.errors import ConfigError, ContractError, UnavailableError
+from mlops.base.errors import ConfigError, ContractError
 from mlops.base.target import load_class
 from mlops.cli.arguments import Arguments, parse
 from mlops.cli.console import Console
@@ -178,10 +178,9 @@ def _named(composed: Composed, name: str) -> Domain:
     """Return the contract that a word means.
 
     Raises:
-        ConfigError: There is no such class.
+        ConfigError: There is no such class or file.
         ContractError: The file or class is no contract.
         BundleError: There is no such bundle.
-        UnavailableError: The file cannot be read.
     """
     settings = composed.settings
     if name in _ROLES:
@@ -201,7 +200,7 @@ def _read(path: Path) -> Domain:
     try:
         return Domain.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise UnavailableError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_USAGE) from error
     except ValueError as error:
         first = " ".join(str(error).splitlines()[1:3])
         raise ContractError(
