@@ -331,7 +331,6 @@ def calibrate() -> HostProfile:
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_MMAP_THRESHOLD_": "65536",  # what a fit frees is given back before the next one
     }
     try:
         done = subprocess.run(

@@ -272,3 +272,20 @@ def test_promise_below_what_the_model_needs_is_found(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read_are_another_rules_to_tell(tmp_path: Path) -> None:
     found = look("open_bandit", {"slo.files": ["slo/nowhere.yaml"]}, tmp_path)
     assert [each.status for each in found] == [Status.PASS]
+
+
+@pytest.mark.parametrize(
+    ("matcher", "wrong"),
+    [
+        ('reason!~"holdout|drill"', False),
+        ('reason=~"ok|deadline"', False),
+        ('reason!~"drill"', True),
+        ('reason!~".*|("', False),  # RE2 or not: what cannot be read is not complained about
+    ],
+)
+def test_holdout_may_be_left_out_by_any_matcher(matcher: str, wrong: bool, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "slo", tmp_path / "slo")
+    path = tmp_path / "slo" / "open_bandit.yaml"
+    path.write_text(path.read_text().replace('reason!="holdout"', matcher))
+    found = look("open_bandit", {}, tmp_path)
+    assert ("check.consistency.slo-holdout" in {each.check for each in found}) is wrong
