@@ -174,7 +174,7 @@ def time_apart(case: Case, seed: int) -> Timing:
         return Timing(work, cpu_s, memory_mb)
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
-    child = context.Process(target=_report, args=(case, seed, sender))
+    child = context.Process(target=_report, args=(case, seed, sender), daemon=True)
     child.start()
     sender.close()
     try:
