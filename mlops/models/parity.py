@@ -50,7 +50,7 @@ def prove(
         A verdict named `parity`: one finding for each head, one for the kernels, one for the
         written and read copy.
     """
-    table = _beside_cuts(program, domain, draw(domain, rows, rng, known=program.known), rng)
+    table = beside_cuts(program, domain, draw(domain, rows, rng, known=program.known), rng)
     if real is not None:
         table = {name: np.concatenate([table[name], real[name]]) for name in table}
     matrix = program.encode(table)
@@ -77,8 +77,15 @@ def prove(
     return Verdict("parity", tuple(findings))
 
 
-def _beside_cuts(program: Program, domain: Domain, table: Table, rng: np.random.Generator) -> Table:
-    """Return rows in which many numbers lie at or next to where the program tells them apart."""
+def beside_cuts(program: Program, domain: Domain, table: Table, rng: np.random.Generator) -> Table:
+    """Return rows in which many numbers lie at or next to where the program tells them apart.
+
+    Args:
+        program: The compiled form.
+        domain: The contract, which the rows still keep.
+        table: Rows to start from.
+        rng: Source of randomness.
+    """
     found = dict(table)
     for at, wanted in enumerate(program.outline.inputs):
         if wanted.kind == "text":
