@@ -134,7 +134,7 @@ def trace(  # noqa: PLR0913 - one configuration, said in plain values
     _value(score, request, report)
     flow = Flow(tuple(report.findings), tuple(walk.steps))
     if not report.failed:
-        passed = Finding("check.flow", Status.PASS, flow.line(), key=("model",))
+        passed = Finding("check.flow", Status.PASS, _summary(flow), key=("model",))
         flow = replace(flow, findings=(passed, *flow.findings))
     return flow
 
@@ -196,6 +196,13 @@ def _value(score: ScoreSpec | None, request: Domain, report: Report) -> None:
             ("training", "score", "value"),
             "bound it in the contract with ge and le",
         )
+
+
+def _summary(flow: Flow) -> str:
+    first, last = flow.steps[0], next(s for s in reversed(flow.steps) if s.name == "estimator")
+    count = len(last.columns) if last.count is None else last.count
+    more = " or more, as the data have it" if last.count is None else ""
+    return f"{first.count} features reach the estimator as {count} columns{more}: {flow.line()}"
 
 
 def _column_json(column: Flowing) -> Json:

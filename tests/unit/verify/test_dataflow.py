@@ -11,7 +11,7 @@ from mlops.contracts.schema import read_domain
 from mlops.models.spec import ExpectedValueScore, ModelSpec
 from mlops.verify.dataflow import Flow, trace
 from mlops.verify.probe import probe
-from tests.components.pipelines import (
+from tests.components.pipeline_nodes import (
     CLOSED,
     ENCODED,
     FOREST,
@@ -280,6 +280,30 @@ NUMBER_FAULTS: dict[str, Fault] = {
             )
         ),
         "unknown-column", (*STEP, "transformers", "0", "2", "0"), "'prise'",
+    ),
+    "what a nested column step leaves over is a text": Fault(
+        model(
+            step(
+                ["price", "area"],
+                of(
+                    "compose.ColumnTransformer",
+                    transformers=[["n", SCALE, ["price"]]],
+                    remainder="passthrough",
+                ),
+            )
+        ),
+        "dtype", (*ESTIMATOR, "_target_"), "'area'",
+    ),
+    "what a vote leaves out takes nothing": Fault(
+        model(
+            step(["basket"]),
+            estimator=of(
+                "ensemble.VotingClassifier",
+                estimators=[["a", LOGISTIC], ["b", "drop"], ["c", boosting()]],
+                voting="soft",
+            ),
+        ),
+        "missing", (*ESTIMATOR, "estimators", "0", "1", "_target_"), "'basket'",
     ),
     "a nested column step behind another names columns": Fault(
         model(
@@ -555,7 +579,8 @@ def test_flow_tells_what_each_step_yields() -> None:
     assert found.steps[-2].columns[3].name == "c__tier_gold"
     assert found.steps[-2].count == 8
     assert found.line().endswith("estimator: 8 code/number, sparse -> heads: 1 number")
-    assert found.findings[0].message == found.line()
+    summary = "10 features reach the estimator as 8 columns"
+    assert found.findings[0].message == f"{summary}: {found.line()}"
     assert "features: 10" in found.line()
     document = json.loads(json.dumps(found.to_json()))
     assert document[1]["columns"][0] == {

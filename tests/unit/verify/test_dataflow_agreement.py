@@ -19,7 +19,7 @@ from mlops.verify.dataflow import Flow, trace
 from mlops.verify.dataflow_columns import Flowing
 from mlops.verify.probe import probe
 from mlops.verify.probe_rows import ROWS, Rows, rows_of
-from tests.components.pipelines import (
+from tests.components.pipeline_nodes import (
     FOREST,
     LOGISTIC,
     SCALE,

@@ -13,7 +13,7 @@ from mlops.contracts.schema import read_domain
 from mlops.models.estimator import build_estimator
 from mlops.models.spec import ModelSpec
 from mlops.verify.probe import LOWERED, lowered, probe
-from tests.components.pipelines import (
+from tests.components.pipeline_nodes import (
     FOREST,
     LOGISTIC,
     NUMBERS,
