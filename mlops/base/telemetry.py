@@ -81,6 +81,12 @@ GUARD_VIOLATIONS = Metric(
     "Model outputs that the guard refused, by what was wrong.",
     ("service", "rule"),
 )
+CERTIFICATE_BREACHES = Metric(
+    "mlops_certificate_breaches_total",
+    Kind.COUNTER,
+    "Model outputs that the bundle's certificate proves impossible: the model is corrupted.",
+    ("service",),
+)
 BREAKER_STATE = Metric(
     "mlops_breaker_state",
     Kind.GAUGE,
@@ -120,8 +126,8 @@ BUNDLE_INFO = Metric(
 
 ALL: tuple[Metric, ...] = (
     HTTP_REQUESTS, DECISIONS, DECISION_SECONDS, MODEL_SECONDS, CONTRACT_VIOLATIONS,
-    GUARD_VIOLATIONS, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS, MODEL_READY, IN_FLIGHT,
-    BUNDLE_INFO,
+    GUARD_VIOLATIONS, CERTIFICATE_BREACHES, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS,
+    MODEL_READY, IN_FLIGHT, BUNDLE_INFO,
 )  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 Closed, it counts the calls of a sliding time window and opens when enough of them failed. Open,
 it refuses all. Half open, it lets one probe through at a time; a row of successes closes it, one
 failure opens it again. Source of the pattern: Nygard, "Release It!", 2nd ed., ch. 5.
+
+An answer that was proved impossible trips it at once, for longer, whatever the window says.
 """
 
 from collections import deque
@@ -12,6 +14,8 @@ from typing import NewType
 
 from mlops.base.clock import Clock
 from mlops.serving.spec import BreakerSpec
+
+_LONGEST_TRIP_S = 3600.0
 
 Ticket = NewType("Ticket", int)
 """Names the stay in one state during which a call was let through."""
@@ -44,6 +48,9 @@ class Breaker:
         self._calls: deque[tuple[float, bool]] = deque()
         self._failures = 0
         self._opened_at = 0.0
+        self._pause_s = 0.0
+        self._trips = 0  # since it was closed last
+        self._tripped = False
         self._ticket = Ticket(0)
         self._probing = False
         self._passed_probes = 0
@@ -57,7 +64,12 @@ class Breaker:
     def resting(self) -> bool:
         """Whether it is open and its pause is not over: the next call would be refused."""
         rested_s = self._clock.monotonic() - self._opened_at
-        return self._state is State.OPEN and rested_s < self._spec.open_s
+        return self._state is State.OPEN and rested_s < self._pause_s
+
+    @property
+    def tripped(self) -> bool:
+        """Whether it rests because of an answer that was proved impossible."""
+        return self._tripped and self.resting
 
     def allow(self) -> Ticket | None:
         """Return a ticket if a call may go to the model now, else None.
@@ -90,16 +102,39 @@ class Breaker:
             self._failures += not ok
             self._forget_before(now - self._spec.window_s)
             enough = len(self._calls) >= self._spec.min_calls
-            if enough and self._failures >= self._spec.failure_ratio * len(self._calls):
-                self._open(now)
+            most = self._spec.failure_ratio * len(self._calls)
+            # A success is no reason to open, even if it is the call that makes them enough.
+            if not ok and enough and self._failures >= most:
+                self._open(now, self._spec.open_s)
+
+    def trip(self) -> None:
+        """Open at once: an answer was proved impossible, and one is enough.
+
+        Further ones while it rests come from the same fault and change nothing; one after it
+        rested doubles the pause. The call's ticket still has to be recorded, and is too late.
+        """
+        if self.tripped:
+            return
+        pause_s = min(self._spec.trip_s * 2.0**self._trips, _LONGEST_TRIP_S)
+        self._trips += 1
+        self._open(self._clock.monotonic(), pause_s)
+        self._tripped = True
+
+    def renew(self) -> None:
+        """Forget the calls of a process that was replaced: they say nothing about the new one."""
+        if self._state is State.CLOSED:
+            self._ticket = Ticket(self._ticket + 1)
+            self._calls.clear()
+            self._failures = 0
 
     def _record_probe(self, now: float, *, ok: bool) -> None:
         self._probing = False
         if not ok:
-            self._open(now)
+            self._open(now, self._spec.open_s)
             return
         self._passed_probes += 1
         if self._passed_probes >= self._spec.probes:
+            self._trips = 0
             self._change(State.CLOSED)
 
     def _forget_before(self, limit: float) -> None:
@@ -107,8 +142,10 @@ class Breaker:
             _, ok = self._calls.popleft()
             self._failures -= not ok
 
-    def _open(self, now: float) -> None:
+    def _open(self, now: float, pause_s: float) -> None:
         self._opened_at = now
+        self._pause_s = pause_s
+        self._tripped = False
         self._change(State.OPEN)
 
     def _change(self, new: State) -> None:
@@ -118,4 +155,5 @@ class Breaker:
         self._failures = 0
         self._probing = False
         self._passed_probes = 0
-        self._on_change(old, new)
+        if old is not new:
+            self._on_change(old, new)

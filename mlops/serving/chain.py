@@ -5,42 +5,24 @@ time. So the fallback is exercised by all traffic, and nothing is left to do whe
 """
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
 from mlops.contracts.domain import Floats, Table
 from mlops.contracts.row import Request
 from mlops.experiments.assignment import Arm, assign
-from mlops.models.certificate import Range
 from mlops.models.heuristics import Heuristic
 from mlops.serving.breaker import Breaker
 from mlops.serving.decision import Decision, Reason, Source
-from mlops.serving.guard import inspect
+from mlops.serving.guard import Breach, Limits, inspect
 from mlops.serving.instruments import Instruments
+from mlops.serving.log import ALWAYS
 from mlops.serving.model_client import ModelFailedError, ModelGoneError
 from mlops.serving.spec import ServingSpec
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The certified range of a score."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, proved: Range) -> Self:
-        """Take the limits from a certificate; an end that was not proved is no limit."""
-        return cls(
-            low=-math.inf if proved.low is None else proved.low,
-            high=math.inf if proved.high is None else proved.high,
-        )
 
 
 class Model(Protocol):
@@ -66,6 +48,10 @@ class Model(Protocol):
         """
         ...
 
+    def replace(self) -> None:
+        """End its process, which can no longer be trusted; a new one reads the bundle afresh."""
+        ...
+
 
 class Chain:
     """Decides requests.
@@ -74,7 +60,7 @@ class Chain:
         spec: Deadline, holdout and limits.
         heuristics: Those of the bundle, by name.
         model: The model process; None if there is no bundle to serve.
-        limits: Certified range of the model's score.
+        limits: What is certified of the model's score.
         breaker: The model's breaker.
         instruments: Where guard breaches and model times are counted.
     """
@@ -170,8 +156,25 @@ class Chain:
         breach = inspect(scores, rows=request.rows, low=self._limits.low, high=self._limits.high)
         if breach is not None:
             self._instruments.count_guard(breach)
+            if self._limits.impossible(breach):
+                self._distrust(model, breach, scores)
             return Reason(breach.value), None
         return Reason.OK, scores
+
+    def _distrust(self, model: Model, breach: Breach, scores: Floats) -> None:
+        """Leave a model alone that gave what was proved impossible, and replace its process."""
+        self._instruments.count_breach()
+        if self._breaker.tripped:  # what was still under way tells of the same fault
+            return
+        limits = self._limits
+        _log.critical(
+            "the model is corrupted: %s, score %r is outside the certified [%r, %r] of bundle %s;"
+            " its process is replaced",
+            breach.value, limits.farthest(scores), limits.low, limits.high, limits.bundle,
+            extra=ALWAYS,
+        )  # fmt: skip
+        self._breaker.trip()
+        model.replace()
 
 
 def _rungs(

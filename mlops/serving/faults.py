@@ -15,6 +15,7 @@ class FaultKind(StrEnum):
     MODEL_HANG = "model_hang"
     MODEL_ERROR = "model_error"
     MODEL_NAN = "model_nan"
+    MODEL_OUT_OF_RANGE = "model_out_of_range"
     SLOW_MS = "slow_ms"
 
 
@@ -34,7 +35,8 @@ def parse(text: str) -> Fault:
     """Read a fault switch.
 
     Args:
-        text: `none`, `model_hang`, `model_error`, `model_nan` or `slow_ms:N`.
+        text: `none`, `model_hang`, `model_error`, `model_nan`,
+            `model_out_of_range` or `slow_ms:N`.
 
     Raises:
         ConfigError: It is none of these.
@@ -58,5 +60,6 @@ def parse(text: str) -> Fault:
 def _unknown(text: str) -> ConfigError:
     return ConfigError(
         f"faults={text!r} is no fault",
-        hint="one of: none, model_hang, model_error, model_nan, slow_ms:N (N up to 60000)",
+        hint="one of: none, model_hang, model_error, model_nan, model_out_of_range, slow_ms:N"
+        " (N up to 60000)",
     )

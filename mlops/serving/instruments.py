@@ -30,7 +30,7 @@ RULES = (
     "pattern", "count", "duplicate",
 )  # fmt: skip
 CODES = ("200", "400", "404", "405", "413", "415", "422", "500", "503")
-CAUSES = ("died", "hung", "not_loaded")
+CAUSES = ("died", "hung", "not_loaded", "corrupted")
 TRANSITIONS = (
     (State.CLOSED, State.OPEN),
     (State.OPEN, State.HALF_OPEN),
@@ -59,6 +59,7 @@ class Instruments:
         self._violations = {rule: violations.labels(service, rule) for rule in RULES}
         guard = self._counter(telemetry.GUARD_VIOLATIONS)
         self._guard = {breach: guard.labels(service, breach.value) for breach in Breach}
+        self._breaches = self._counter(telemetry.CERTIFICATE_BREACHES).labels(service)
         restarts = self._counter(telemetry.MODEL_RESTARTS)
         self._restarts = {cause: restarts.labels(service, cause) for cause in CAUSES}
         transitions = self._counter(telemetry.BREAKER_TRANSITIONS)
@@ -88,6 +89,10 @@ class Instruments:
     def count_guard(self, breach: Breach) -> None:
         """Count a model output that the guard refused."""
         self._guard[breach].inc()
+
+    def count_breach(self) -> None:
+        """Count a model output that the certificate proves impossible."""
+        self._breaches.inc()
 
     def observe_model(self, seconds: float) -> None:
         """Record the time that the model took for a page."""

@@ -43,7 +43,7 @@ class Watcher(Protocol):
         ...
 
     def model_restarted(self, cause: str) -> None:
-        """It is being replaced: `died`, `hung` or `not_loaded`."""
+        """It is being replaced: `died`, `hung`, `not_loaded` or `corrupted`."""
         ...
 
 
@@ -79,6 +79,7 @@ class ModelClient:
         self._task: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
         self._settled = asyncio.Event()  # it was ready once, or failed once
+        self._corrupted = False
         self.fault = Fault()
 
     @property
@@ -106,6 +107,12 @@ class ModelClient:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    def replace(self) -> None:
+        """End the present process, which gave what it cannot give; a new one is started."""
+        if self._writer is not None:
+            self._corrupted = True
+            self._writer.transport.abort()
 
     async def wait_ready(self, timeout_s: float) -> bool:
         """Wait for the first process; returns False if it fails or takes too long."""
@@ -186,6 +193,7 @@ class ModelClient:
         except asyncio.CancelledError:
             ours.close()
             raise
+        self._corrupted = False
         watch = asyncio.create_task(self._watch_for_hang(process))
         try:
             reader, self._writer = await asyncio.open_connection(sock=ours)
@@ -228,6 +236,8 @@ class ModelClient:
         except TimeoutError:
             return "not_loaded"
         except (asyncio.IncompleteReadError, ConnectionError, msgspec.DecodeError):
+            if self._corrupted:
+                return "corrupted"
             if watch.done():
                 return "hung"
             return "died" if self.ready else "not_loaded"

@@ -76,6 +76,8 @@ def _play(ask: Ask, score: Callable[[Table], Floats]) -> Floats:
             raise RuntimeError(message)
         case FaultKind.MODEL_NAN:
             return np.full(ask.rows, np.nan)
+        case FaultKind.MODEL_OUT_OF_RANGE:
+            return np.full(ask.rows, sys.float_info.max)
         case FaultKind.SLOW_MS:
             time.sleep(ask.fault_ms / 1000)
         case FaultKind.NONE:

@@ -27,8 +27,9 @@ from mlops.models.artifact import Bundle, load
 from mlops.serving.admin import AdminApp
 from mlops.serving.app import App, Receive, Scope, Send
 from mlops.serving.breaker import Breaker, State
-from mlops.serving.chain import Chain, Limits
+from mlops.serving.chain import Chain
 from mlops.serving.faults import FaultKind, parse
+from mlops.serving.guard import Limits
 from mlops.serving.instruments import Instruments
 from mlops.serving.log import ALWAYS, configure
 from mlops.serving.model_client import ModelClient
@@ -85,15 +86,22 @@ async def _serve(
     clock = SystemClock()
     instruments = Instruments(settings.service)
     instruments.bundle_loaded(digest=bundle.ref.digest, model=bundle.parts.model)
+
+    def breaker_changed(old: State, new: State) -> None:
+        instruments.breaker_changed(old, new)
+        _log.warning("breaker: %s, was %s", new.value, old.value, extra=ALWAYS)
+
+    breaker = Breaker(spec.breaker, clock, breaker_changed)
     model = ModelClient(
         Path(settings.bundle),
         settings.packages,
         hang_s=spec.hang_ms / 1000,
         clock=clock,
-        watcher=instruments,
+        watcher=_Watcher(instruments, breaker),
     )
     model.fault = parse(settings.faults)
-    app = _app(settings, bundle, model=model, instruments=instruments, clock=clock)
+    chain = _chain(settings, bundle, model=model, breaker=breaker, instruments=instruments)
+    app = _app(settings, bundle, chain=chain, instruments=instruments, clock=clock)
     await model.start()
     try:
         await model.wait_ready(_MODEL_WAIT_S)
@@ -103,28 +111,55 @@ async def _serve(
         await model.stop()
 
 
-def _app(
+class _Watcher:
+    """Tells the instruments and the breaker about the model process.
+
+    Args:
+        instruments: Count it.
+        breaker: Forgets the old process when a new one is ready.
+    """
+
+    def __init__(self, instruments: Instruments, breaker: Breaker) -> None:
+        self._instruments = instruments
+        self._breaker = breaker
+
+    def model_ready(self, *, ready: bool) -> None:
+        self._instruments.model_ready(ready=ready)
+        if ready:
+            self._breaker.renew()
+
+    def model_restarted(self, cause: str) -> None:
+        self._instruments.model_restarted(cause)
+
+
+def _chain(
     settings: ServeSettings,
     bundle: Bundle,
     *,
     model: ModelClient,
+    breaker: Breaker,
+    instruments: Instruments,
+) -> Chain:
+    heuristics = bundle.parts.heuristics
+    return Chain(
+        settings.serving,
+        {name: fitted.heuristic for name, fitted in heuristics.items()},
+        model=model,
+        limits=Limits.of(bundle.parts.certificate, bundle.ref.digest),
+        breaker=breaker,
+        instruments=instruments,
+    )
+
+
+def _app(
+    settings: ServeSettings,
+    bundle: Bundle,
+    *,
+    chain: Chain,
     instruments: Instruments,
     clock: Clock,
 ) -> App:
     spec, parts, digest = settings.serving, bundle.parts, bundle.ref.digest
-
-    def breaker_changed(old: State, new: State) -> None:
-        instruments.breaker_changed(old, new)
-        _log.warning("breaker: %s, was %s", new.value, old.value, extra=ALWAYS)
-
-    chain = Chain(
-        spec,
-        {name: fitted.heuristic for name, fitted in parts.heuristics.items()},
-        model=model,
-        limits=Limits.of(parts.certificate.score),
-        breaker=Breaker(spec.breaker, clock, breaker_changed),
-        instruments=instruments,
-    )
     openapi = document(
         parts.domain,
         service=settings.service,

@@ -18,6 +18,9 @@ class BreakerSpec(Section):
     """Share of failed or late calls in the window at which it opens."""
     open_s: Annotated[float, Field(gt=0, le=600)] = 2.0
     """Seconds that it stays open before it lets probes through."""
+    trip_s: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    """Seconds that it stays open after one answer outside the bundle's certificate, which means
+    that the model is corrupted; each further one before it closes doubles them, up to an hour."""
     probes: Annotated[int, Field(ge=1, le=100)] = 5
     """Calls that must succeed in a row, one at a time, before it closes."""
 

@@ -8,6 +8,7 @@ ERROR_BUDGET = "slo:error_budget:ratio"
 CURRENT_BURN_RATE = "slo:current_burn_rate:ratio"
 PERIOD_REMAINING = "slo:period_error_budget_remaining:ratio"
 ALERT_PREFIX = "SloBudgetBurn"
+CORRUPTION = "ModelOutsideCertificate"
 
 
 def sli_bad(spec: SloSpec) -> str:

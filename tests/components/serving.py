@@ -15,7 +15,8 @@ from mlops.contracts.schema import read_domain
 from mlops.models.heuristics import Heuristic
 from mlops.serving.app import App
 from mlops.serving.breaker import Breaker
-from mlops.serving.chain import Chain, Limits
+from mlops.serving.chain import Chain
+from mlops.serving.guard import Limits
 from mlops.serving.instruments import Instruments
 from mlops.serving.spec import BreakerSpec, HoldoutSpec, ServingSpec
 from tests.components.requests import drawn
@@ -43,7 +44,7 @@ def spec(**changes: Any) -> ServingSpec:
         "fallback": ("first", "second"),
         "max_body_bytes": 20_000,
         "max_in_flight": 2,
-        "breaker": BreakerSpec(min_calls=4, window_s=10.0, open_s=2.0, probes=2),
+        "breaker": BreakerSpec(min_calls=4, window_s=10.0, open_s=2.0, trip_s=8.0, probes=2),
         "holdout": HoldoutSpec(share=0.0),
     }
     return ServingSpec(**{**values, **changes})
@@ -64,6 +65,7 @@ class Joined:
         default_factory=lambda: {"first": FakeHeuristic(rising), "second": FakeHeuristic(falling)}
     )
     spec: ServingSpec = field(default_factory=spec)
+    limits: Limits = field(default_factory=lambda: Limits(0.0, 1.0))
 
     def __post_init__(self) -> None:
         self.clock = ManualClock()
@@ -73,7 +75,7 @@ class Joined:
             self.spec,
             self.heuristics,
             model=self.model,
-            limits=Limits(0.0, 1.0),
+            limits=self.limits,
             breaker=self.breaker,
             instruments=self.instruments,
         )

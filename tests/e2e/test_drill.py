@@ -66,6 +66,7 @@ def serving(trained: Trained) -> Iterator[Server]:
         "service=search_ranking",
         f"store.root={trained.folder}",
         "serving.deadline_ms=50",
+        "serving.breaker.trip_s=1",
     )
     with chdir(ROOT), running_server(overrides, trained.folder / "server.log") as running:
         yield running
@@ -146,6 +147,7 @@ def test_hung_model_costs_no_answer_and_pages_and_resolves(
     [
         ("model_error", "model_error"),
         ("model_nan", "guard_not_finite"),
+        ("model_out_of_range", "guard_out_of_range"),
         ("slow_ms:200", "deadline"),
     ],
 )

@@ -17,6 +17,7 @@ class FakeModel:
         self.ready = ready
         self.owed = owed
         self.asked: list[float] = []
+        self.replaced = 0
 
     async def score(self, table: Table, rows: int, *, deadline: float) -> tuple[Floats, float]:
         del table, rows
@@ -24,3 +25,6 @@ class FakeModel:
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome, 0.003
+
+    def replace(self) -> None:
+        self.replaced += 1

@@ -215,3 +215,25 @@ def _run(folder: Path, series: list[dict[str, str]], checks: Sequence[dict[str, 
     }
     (folder / "test.yaml").write_text(yaml.safe_dump(test))
     promtool("test", "rules", "test.yaml", cwd=folder)
+
+
+def test_one_answer_outside_the_certificate_pages_within_a_minute_and_stays(tmp_path: Path) -> None:
+    series = [
+        {
+            "series": 'mlops_certificate_breaches_total{service="open_bandit"}',
+            "values": "0x10 1x60",
+        }
+    ]
+    firing = 'ALERTS{alertstate="firing",alertname="ModelOutsideCertificate"}'
+    seen = {"10m": False, "12m": True, "24m": True, "27m": False}
+    checks: list[dict[str, object]] = [
+        {
+            "expr": f"count by (service, severity) ({firing})",
+            "eval_time": at,
+            "exp_samples": [
+                {"labels": '{service="open_bandit", severity="page"}', "value": 1}
+            ] if fire else [],
+        }
+        for at, fire in seen.items()
+    ]  # fmt: skip
+    _run(tmp_path, series, checks)

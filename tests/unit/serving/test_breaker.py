@@ -12,7 +12,7 @@ from mlops.serving.instruments import TRANSITIONS
 from mlops.serving.spec import BreakerSpec
 from tests.fakes.clock import ManualClock
 
-SPEC = BreakerSpec(window_s=10.0, min_calls=4, failure_ratio=0.5, open_s=2.0, probes=2)
+SPEC = BreakerSpec(window_s=10.0, min_calls=4, failure_ratio=0.5, open_s=2.0, trip_s=8.0, probes=2)
 
 
 class Watched:
@@ -55,6 +55,8 @@ SEQUENCES = {
     "the least number of calls, all failed": ("xxxx", State.OPEN),
     "the ratio is met exactly": ("..xx", State.OPEN),
     "the ratio is just missed": ("...x.", State.CLOSED),
+    "a success makes the calls enough": ("xxx.", State.CLOSED),
+    "a success does not open it, the next failure does": ("xxx.x", State.OPEN),
     "failures among many successes": ("......xxxx", State.CLOSED),
     "failures catch up with successes": ("....xxxx", State.OPEN),
     "old failures leave the window": ("xxx99...x", State.CLOSED),
@@ -149,6 +151,74 @@ def test_stragglers_from_before_a_change_do_not_count(ok: bool) -> None:
     it.call(ok=True)
     assert it.state() is State.CLOSED
     assert it.clock.monotonic() == opened_at + 2.0
+
+
+def test_one_impossible_answer_opens_it_for_longer() -> None:
+    it = Watched()
+    it.call(ok=True, times=50)
+    ticket = it.ticket()
+    it.breaker.trip()
+    it.breaker.record(ticket, ok=False)
+    assert (it.state(), it.breaker.tripped) == (State.OPEN, True)
+    it.clock.advance(7.99)
+    assert it.breaker.allow() is None
+    it.clock.advance(0.01)
+    it.call(ok=True, times=2)
+    assert it.state() is State.CLOSED
+    assert it.changes[0] == (State.CLOSED, State.OPEN)
+
+
+def test_what_was_under_way_does_not_lengthen_a_trip() -> None:
+    it = Watched()
+    it.breaker.trip()
+    it.clock.advance(4.0)
+    it.breaker.trip()
+    it.clock.advance(4.0)
+    assert it.breaker.allow() is not None
+
+
+def test_each_impossible_probe_doubles_the_pause_until_it_closes() -> None:
+    it = Watched()
+    for pause_s in (8.0, 16.0, 32.0):
+        it.breaker.trip()
+        it.clock.advance(pause_s - 0.01)
+        assert it.breaker.allow() is None
+        it.clock.advance(0.01)
+        it.ticket()
+    it.breaker.trip()
+    it.clock.advance(64.0)
+    it.call(ok=True, times=2)
+    assert it.state() is State.CLOSED
+    it.breaker.trip()
+    it.clock.advance(8.0)
+    assert it.breaker.allow() is not None
+
+
+def test_trip_of_a_breaker_that_is_open_already_lengthens_its_pause() -> None:
+    it = Watched().opened()
+    before = list(it.changes)
+    it.breaker.trip()
+    it.clock.advance(7.99)
+    assert it.breaker.allow() is None
+    assert it.changes == before
+
+
+def test_new_process_does_not_answer_for_the_old_one() -> None:
+    it = Watched()
+    late = it.ticket()
+    it.call(ok=False, times=3)
+    it.breaker.renew()
+    it.breaker.record(late, ok=False)
+    it.call(ok=False, times=3)
+    assert it.state() is State.CLOSED
+    it.call(ok=False)
+    assert it.state() is State.OPEN
+
+
+def test_new_process_does_not_end_a_pause() -> None:
+    it = Watched().opened()
+    it.breaker.renew()
+    assert it.breaker.allow() is None
 
 
 class Calls(RuleBasedStateMachine):

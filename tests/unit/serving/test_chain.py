@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mlops.contracts.domain import Floats
 from mlops.experiments.assignment import Arm, assign
-from mlops.models.certificate import Range
+from mlops.models.certificate import Certificate, Range
 from mlops.models.heuristics import Heuristic
 from mlops.serving.breaker import State
-from mlops.serving.chain import Limits
 from mlops.serving.decision import Decision, Reason, Source
+from mlops.serving.guard import Limits
 from mlops.serving.model_client import ModelFailedError, ModelGoneError
 from mlops.serving.spec import HoldoutSpec
 from tests.components.serving import ROWS, Joined, a_request, falling, rising, spec
@@ -177,6 +178,44 @@ def test_guard_breaches_are_failures_to_the_breaker() -> None:
     assert reasons == [Reason.GUARD_NOT_FINITE] * 4 + [Reason.BREAKER_OPEN] * 2
 
 
+CERTIFIED = Limits(0.0, 1.0, finite=True, bundle="sha256:abc")
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason", "shown"),
+    [
+        (GOOD + 1, Reason.GUARD_OUT_OF_RANGE, "score 1.9"),
+        (GOOD * math.nan, Reason.GUARD_NOT_FINITE, "score nan"),
+    ],
+)
+def test_one_answer_outside_the_certificate_trips_the_breaker_and_replaces_the_process(
+    scores: Floats, reason: Reason, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = FakeModel(GOOD)
+    it = Joined(model, limits=CERTIFIED)
+    for _ in range(50):
+        decide(it)
+    model.outcome = scores
+    assert [decide(it).reason for _ in range(3)] == [reason, *[Reason.BREAKER_OPEN] * 2]
+    assert model.replaced == 1
+    assert it.series()['mlops_certificate_breaches_total{service="open_bandit"}'] == 1
+    (line,) = caplog.messages
+    assert f"{shown} is outside the certified [0.0, 1.0] of bundle sha256:abc" in line
+    model.outcome = GOOD
+    it.clock.advance(7.9)
+    assert decide(it).reason is Reason.BREAKER_OPEN
+    it.clock.advance(0.1)
+    assert [decide(it).reason for _ in range(2)] == [Reason.OK] * 2
+    assert it.breaker.state is State.CLOSED
+
+
+def test_missing_score_proves_no_corruption() -> None:
+    model = FakeModel(GOOD[:2])
+    it = Joined(model, limits=CERTIFIED)
+    assert decide(it).reason is Reason.GUARD_INCOMPLETE
+    assert (it.breaker.state, model.replaced) == (State.CLOSED, 0)
+
+
 def test_breaker_that_is_half_open_gets_its_probe_back_whatever_happens() -> None:
     it = opened()
     assert it.model is not None
@@ -232,5 +271,6 @@ def test_readiness_of_the_model_knows_process_and_breaker() -> None:
 def test_end_that_was_not_proved_is_no_limit(
     low: float | None, high: float | None, wanted: tuple[float, float]
 ) -> None:
-    limits = Limits.of(Range(low=low, high=high))
+    proved = Certificate(score=Range(low=low, high=high), heads={}, finite=False)
+    limits = Limits.of(proved, "sha256:abc")
     assert (limits.low, limits.high) == wanted

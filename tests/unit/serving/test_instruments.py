@@ -78,6 +78,7 @@ def test_nothing_that_can_happen_lacks_its_series() -> None:
         instruments.count_violation(rule)
     for breach in Breach:
         instruments.count_guard(breach)
+    instruments.count_breach()
     for cause in CAUSES:
         instruments.model_restarted(cause)
     for old, new in TRANSITIONS:

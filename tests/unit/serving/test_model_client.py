@@ -117,6 +117,9 @@ def test_answers_are_the_programs_and_faults_pass(bundle: BundleRef) -> None:
         it.client.fault = parse("model_nan")
         assert np.isnan(await it.ask()).all()
 
+        it.client.fault = parse("model_out_of_range")
+        assert await it.ask() == [np.finfo(float).max] * ROWS
+
         it.client.fault = parse("slow_ms:60")
         scores, seconds = await it.client.score(it.table, ROWS, deadline=CLOCK.monotonic() + 10)
         assert scores.tolist() == wanted
@@ -180,6 +183,20 @@ def test_killed_process_is_replaced_and_its_questions_are_answered(bundle: Bundl
         it.client.fault = parse("none")
         assert len(await it.ask()) == ROWS
         assert it.told.events == ["ready", "lost", "died", "ready"]
+
+    with_process(bundle, test)
+
+
+def test_process_that_cannot_be_trusted_is_replaced(bundle: BundleRef) -> None:
+    async def test(it: Running) -> None:
+        (first,) = children()
+        it.client.replace()
+        it.client.replace()  # by another answer of the same process
+        await it.until(lambda: "corrupted" in it.told.events)
+        await it.until(lambda: it.client.ready)
+        assert len(await it.ask()) == ROWS
+        assert it.told.events == ["ready", "lost", "corrupted", "ready"]
+        assert first not in children()
 
     with_process(bundle, test)
 

@@ -63,6 +63,7 @@ FAULTS = {
     " model_hang\n": Fault(FaultKind.MODEL_HANG),
     "model_error": Fault(FaultKind.MODEL_ERROR),
     "model_nan": Fault(FaultKind.MODEL_NAN),
+    "model_out_of_range": Fault(FaultKind.MODEL_OUT_OF_RANGE),
     "slow_ms:0": Fault(FaultKind.SLOW_MS, 0),
     "slow_ms:60000": Fault(FaultKind.SLOW_MS, 60_000),
 }

@@ -137,7 +137,7 @@ def test_objective_and_budget_are_exact_decimals() -> None:
 
 def test_a_tier_that_cannot_fire_is_left_out_and_the_header_says_so() -> None:
     text = generate([replace(OBJECTIVE, target=Decimal("0.9"))], SloSpec())
-    assert [rule.alert for rule in rules_of(text) if rule.alert] == [
+    assert [rule.alert for rule in rules_of(text) if "slo" in rule.labels and rule.alert] == [
         "SloBudgetBurn6h30m",
         "SloBudgetBurn1d2h",
         "SloBudgetBurn3d6h",
@@ -173,3 +173,24 @@ def test_a_text_of_the_definition_is_no_template() -> None:
 
 def test_no_objective_makes_a_file_without_rules() -> None:
     assert yaml.safe_load(generate([], SloSpec())) == {"groups": []}
+
+
+def test_every_service_pages_for_what_its_certificate_proves_impossible() -> None:
+    """Once a service, however many objectives it has; beside its other runbooks."""
+    paged = [
+        replace(OBJECTIVE, slo=f"{service}-{name}", service=service, runbook_url=url)
+        for service, name, url in (
+            ("shop", "a", "docs/runbooks.md#a"), ("shop", "b", ""), ("other", "a", ""),
+        )
+    ]  # fmt: skip
+    spec = SloSpec(runbook_base_url="https://wiki/")
+    found = [r for r in rules_of(generate(paged, spec)) if r.alert == "ModelOutsideCertificate"]
+    assert [(rule.labels["service"], rule.labels["severity"]) for rule in found] == [
+        ("shop", "page"),
+        ("other", "page"),
+    ]
+    assert found[0].annotations["runbook_url"] == (
+        "https://wiki/docs/runbooks.md#certificate-breach"
+    )
+    assert "runbook_url" not in found[1].annotations
+    assert 'mlops_certificate_breaches_total{service="shop"}' in found[0].expr
