@@ -191,10 +191,15 @@ def _write(folder: Path, services: int) -> None:
     """Write a project of some services: the scaffold's, again under other names."""
     files: dict[str, str] = dict(project_files(PACKAGE))
     service = f"conf/service/{PACKAGE}.yaml"
+    objectives = f"slo/{PACKAGE}.yaml"
     for at in range(1, services):
-        text = files[service].replace(f"\nname: {PACKAGE}\n", f"\nname: {PACKAGE}_{at}\n")
+        name = f"{PACKAGE}_{at}"
+        text = files[service].replace(f"\nname: {PACKAGE}\n", f"\nname: {name}\n")
+        text = text.replace(objectives, f"slo/{name}.yaml")
         model = _MODELS[at % len(_MODELS)]
-        files[f"conf/service/{PACKAGE}_{at}.yaml"] = text.replace(_MODELS[0], model, 1)
+        files[f"conf/service/{name}.yaml"] = text.replace(_MODELS[0], model, 1)
+        promised = files[objectives].replace(PACKAGE, name)
+        files[f"slo/{name}.yaml"] = promised.replace("shop-offers", f"shop-offers-{at}")
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8")
