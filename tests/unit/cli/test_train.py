@@ -52,7 +52,17 @@ def test_member_that_is_wrong_costs_the_others_nothing(
 
 
 def test_run_that_is_over_budget_fails(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ("model=logistic", "data.source.searches=250", "training.budget_memory_mb=1")
+    # Less than an interpreter with the libraries holds, and not so little that it is beyond doubt.
+    arguments = ("model=logistic", "data.source.searches=250", "training.budget_memory_mb=150")
     assert main(["train", *QUICK, *arguments]) == 1
     assert "cost.memory" in capsys.readouterr().out
     assert len(bundles(here)) == 1
+
+
+def test_run_that_cannot_fit_its_budget_does_not_start(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("model=logistic", "data.source.searches=250", "training.budget_memory_mb=1")
+    assert main(["train", *QUICK, *arguments]) == 2
+    assert "training.budget_memory_mb" in capsys.readouterr().err
+    assert not (here / ".mlops" / "bundles").exists()
