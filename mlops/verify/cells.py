@@ -157,9 +157,9 @@ def _numbers(program: Program, column: Column, inputs: Sequence[int]) -> list[fl
                 ends |= {math.nextafter(number, -math.inf), number}
         else:
             ends |= set(trees.cut[trees.feature == i].tolist())
-    if column.kind is not ColumnKind.NUMBER:
-        least, most = float(math.ceil(least)), float(math.floor(most))
-    ends |= {least, math.nextafter(most, -math.inf)}  # sums are extreme at the ends
+    # A linear sum is extreme at the ends.
+    ends |= {least} if least > -_LARGEST else set()
+    ends |= {math.nextafter(most, -math.inf)} if most < _LARGEST else set()
     inner = sorted(end for end in ends if least <= end < most)
     pieces = pairwise([math.nextafter(least, -math.inf), *inner, most])
     found = [_inside(math.nextafter(a, math.inf), b, column.kind) for a, b in pieces]

@@ -38,6 +38,9 @@ def number_ends(column: Column) -> tuple[float, float]:
         low = math.nextafter(low, math.inf)
     if column.maximum_open:
         high = math.nextafter(high, -math.inf)
+    if column.kind is ColumnKind.INTEGER:
+        low = float(math.ceil(low)) if math.isfinite(low) else low
+        high = float(math.floor(high)) if math.isfinite(high) else high
     return low, high
 
 

@@ -170,7 +170,8 @@ def _gradient(packed: Packed, index: Index, prices: Floats, mu: float) -> Floats
     if not len(prices):
         return np.zeros(0)
     top, hard, _ = _costs(tables, index, prices)
-    share = np.where(index.may, np.exp((prices - top[index.part_of_price]) / mu), 0.0)
+    below = np.where(index.may, prices - top[index.part_of_price], -np.inf)
+    share = np.exp(below / mu)
     total = np.bincount(index.part_of_price, share, minlength=len(top))
     passing = np.bincount(index.mask, share[index.price], minlength=len(tables.mask))
     smooth = passing > _TINY

@@ -56,13 +56,14 @@ def number(name: str, **limits: object) -> Column:
     )
 
 
-JOB = Column(
-    name="job",
+ITEM = Column(
+    name="item",
     kind=ColumnKind.CATEGORY,
     scope=Scope.CANDIDATE,
-    feature=True,
+    feature=False,
     identifier=True,
 )
+JOB = Column(name="job", kind=ColumnKind.CATEGORY, scope=Scope.CANDIDATE, feature=True)
 
 
 def linear(domain_columns: tuple[Column, ...], weights: dict[str, float]) -> Program:
@@ -115,7 +116,7 @@ def single(
 
 def bounded(low: float, high: float, *, nullable: bool = False, job: Column = JOB) -> Domain:
     return Domain(
-        name="D", columns=(job, number("a", minimum=low, maximum=high, nullable=nullable))
+        name="D", columns=(ITEM, job, number("a", minimum=low, maximum=high, nullable=nullable))
     )
 
 
@@ -203,7 +204,7 @@ def test_rounding_of_a_long_sum_stays_inside() -> None:
 
 
 def test_linear_interval_is_exact_but_for_rounding() -> None:
-    columns = (JOB, number("a", minimum=-2.0, maximum=3.0), number("b", minimum=0.0, maximum=1.0))
+    columns = (ITEM, number("a", minimum=-2.0, maximum=3.0), number("b", minimum=0.0, maximum=1.0))
     found = certify(linear(columns, {"a": 2.0, "b": -1.0}), Domain(name="D", columns=columns)).score
     assert found.low == pytest.approx(-4.0, abs=1e-13)
     assert found.high == pytest.approx(7.0, abs=1e-13)
@@ -211,7 +212,7 @@ def test_linear_interval_is_exact_but_for_rounding() -> None:
 
 @pytest.mark.parametrize("limits", [{}, {"minimum": 0.0}, {"maximum": 5.0}])
 def test_column_without_bounds_is_named(limits: dict[str, float]) -> None:
-    columns = (JOB, number("a", minimum=0.0, maximum=1.0), number("wide", **limits))
+    columns = (ITEM, number("a", minimum=0.0, maximum=1.0), number("wide", **limits))
     found = certify(linear(columns, {"a": 1.0, "wide": 0.5}), Domain(name="D", columns=columns))
     verdict = found.verdict()
     assert verdict.status is Status.UNKNOWN
@@ -223,7 +224,7 @@ def test_column_without_bounds_is_named(limits: dict[str, float]) -> None:
 
 
 def test_sum_that_is_too_large_for_a_float_is_not_proved() -> None:
-    columns = (JOB, number("a", minimum=0.0, maximum=1e200))
+    columns = (ITEM, number("a", minimum=0.0, maximum=1e200))
     found = certify(linear(columns, {"a": 1e200}), Domain(name="D", columns=columns))
     assert found.verdict().status is Status.UNKNOWN
     assert not found.finite
@@ -254,7 +255,7 @@ def test_reach_is_what_samples_reach(
     cut: float, flags: int, nullable: bool, ends: list[float]
 ) -> None:
     low, high = ends
-    columns = (JOB, number("a", minimum=low, maximum=high, nullable=nullable))
+    columns = (ITEM, number("a", minimum=low, maximum=high, nullable=nullable))
     whole = linear(columns, {"a": 1.0})
     table = Table()
     table.begin_tree()
@@ -292,7 +293,7 @@ CLIPPED: dict[str, tuple[dict[str, float], tuple[float | None, float | None], bo
 def test_clip_makes_the_range_of_a_score_certain(sentence: str) -> None:
     """The value has no upper end in the contract; the head lies in [0.5, 1]."""
     clip, ends, finite = CLIPPED[sentence]
-    domain = Domain(name="D", columns=(JOB, number("a", minimum=0.0, maximum=9.0),
+    domain = Domain(name="D", columns=(ITEM, number("a", minimum=0.0, maximum=9.0),
                                        number("fee", minimum=0.0)))  # fmt: skip
     whole = single(
         {"kind": "linear", "intercept": 0.0, "categories": [],
@@ -313,6 +314,6 @@ def test_clip_proves_nothing_where_the_heads_can_be_infinite() -> None:
     score = {"kind": "expected_value", "heads": ["h"], "value": "x", "clip": clip}
     outline = json.loads(whole.outline.model_dump_json()) | {"score": score}
     held = Program(Outline.model_validate_json(json.dumps(outline)), Trees.empty())
-    found = certify(held, Domain(name="D", columns=(JOB, number("x"))))
+    found = certify(held, Domain(name="D", columns=(ITEM, number("x"))))
     assert not found.finite
     assert found.score.low is None
