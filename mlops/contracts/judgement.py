@@ -62,7 +62,9 @@ class TextRules:
         if self._allowed is not None:
             if value not in self._allowed:
                 found.append(CATEGORY)
-        elif len(value) < self._least or (self._most is not None and len(value) > self._most):
+        elif self._most is not None and len(value) > self._most:
+            return (LENGTH,)  # an engine that backtracks is not let loose on a long text
+        elif len(value) < self._least:
             found.append(LENGTH)
         if value in self._forbidden:
             found.append(FORBIDDEN)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,7 +29,7 @@ class FileSource:
         self._columns = columns
 
     def read(self) -> pd.DataFrame:
-        """Return the rows in the contract's columns: float64, int64, bool and str.
+        """Return the rows in the contract's columns, in its dtypes.
 
         A column that the file lacks is left out; validation names it.
 
@@ -65,11 +65,31 @@ class FileSource:
                 f"cannot read {self._path}: {error}", hint="is it a CSV or Parquet file?"
             ) from error
 
-    def _typed(
-        self, column: Column, values: "pd.Series[str]"
-    ) -> "pd.Series[float] | pd.Series[str]":
+    def _typed(self, column: Column, values: "pd.Series[str]") -> "pd.Series[Any]":
+        if values.dtype == column.stored:
+            return values
         if column.is_category:
             return values.astype("str")
+        if column.stored.startswith("datetime"):
+            return self._times(column, values)
+        plain = self._plain(column, values)
+        if column.dtype and column.kind is ColumnKind.INTEGER:
+            limits = np.iinfo(column.dtype.lower())  # numpy would let 300 become 44 in an int8
+            outside = (plain < limits.min) | (plain > limits.max)
+            if outside.any():
+                self._refuse(column, f"does not fit {column.dtype}", int(outside.argmax()))
+        return plain.astype(cast("Any", column.dtype)) if column.dtype else plain
+
+    def _times(self, column: Column, values: "pd.Series[str]") -> "pd.Series[Any]":
+        times = pd.to_datetime(values, errors="coerce", utc="," in column.stored, format="ISO8601")
+        wrong = times.isna() & values.notna()
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0])
+            self._refuse(column, f"is {values.iloc[at]!r}, not a time of ISO 8601", at)
+        return times.astype(cast("Any", column.stored))
+
+    def _plain(self, column: Column, values: "pd.Series[str]") -> "pd.Series[Any]":
+        """Return float64, or int64 or bool where none is missing."""
         numbers = self._numbers(column, values)
         if column.kind is ColumnKind.NUMBER or column.nullable:
             return numbers
@@ -79,8 +99,8 @@ class FileSource:
         fraction = numbers != np.floor(numbers)
         if fraction.any():
             self._refuse(column, "is not a whole number", int(np.flatnonzero(fraction)[0]))
-        kind = np.bool_ if column.kind is ColumnKind.BOOLEAN else np.int64
-        return cast("pd.Series[float]", numbers.astype(kind))
+        kind: Any = np.bool_ if column.kind is ColumnKind.BOOLEAN else np.int64
+        return numbers.astype(kind)
 
     def _numbers(self, column: Column, values: "pd.Series[str]") -> "pd.Series[float]":
         if values.dtype != "str":

@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from mlops.base.errors import ContractError, UnavailableError
-from mlops.contracts.roles import candidate, context, outcome
+from mlops.contracts.roles import candidate, context, logged, outcome
 from mlops.contracts.schema import DataFrameModel, Field, read_domain, validate
 from mlops.data.files import FileSource
 
@@ -87,3 +88,45 @@ def test_unreadable_file_is_unavailable(tmp_path: Path, name: str, content: byte
         (tmp_path / name).write_bytes(content)
     with pytest.raises(UnavailableError):
         FileSource(tmp_path / name, COLUMNS).read()
+
+
+class Stored(DataFrameModel):
+    item: str = Field(metadata=candidate(identifier=True))
+    share: np.float32 = Field(ge=0, metadata=candidate())
+    small: np.int8 = Field(metadata=candidate())
+    count: pd.Int64Dtype = Field(nullable=True, metadata=candidate())
+    seen: pd.BooleanDtype = Field(nullable=True, metadata=candidate())
+    at: pd.Timestamp = Field(nullable=True, metadata=logged())
+
+
+STORED = read_domain(Stored).columns
+STORED_HEAD = "item,share,small,count,seen,at\n"
+
+
+def test_dtypes_of_the_contracts_own_choice_come_back_from_both_formats(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(STORED_HEAD + "i,0.1,3,,true,2020-01-01\nj,0.2,-4,7,,\n")
+    frame = FileSource(path, STORED).read()
+    assert validate(Stored, frame).violations == ()
+    assert [str(dtype) for dtype in frame.dtypes] == [
+        "str", "float32", "int8", "Int64", "boolean", "datetime64[ns]",
+    ]  # fmt: skip
+    frame.to_parquet(tmp_path / "rows.parquet")
+    again = FileSource(tmp_path / "rows.parquet", STORED).read()
+    pd.testing.assert_frame_equal(again, frame)
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        ("i,0.1,300,,true,", "'small' does not fit int8 in row 0"),
+        ("i,0.1,3,,true,yesterday", "'at' is 'yesterday', not a time"),
+    ],
+)
+def test_value_that_its_dtype_cannot_hold_is_refused(
+    row: str, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(STORED_HEAD + row + "\n")
+    with pytest.raises(ContractError, match=complaint):
+        FileSource(path, STORED).read()
