@@ -359,6 +359,18 @@ def test_large_body_is_refused_without_a_second_look(body: str, rule: str) -> No
     assert [error.rule for error in told.value.errors] == [rule]
 
 
+def test_pattern_that_backtracks_never_sees_an_overlong_text() -> None:
+    """`a+b` sought in 60,000 letters `a` is two thousand million steps."""
+    schema = one(str, str_contains="a+b")
+    decoder = RowDecoder(read_domain(schema), max_candidates=1)
+    body = f'{{"context":{{}},"candidates":[{{"item":"i","x":"{"a" * 60_000}"}}]}}'
+    with pytest.raises(InvalidRequestError) as told:
+        decoder.decode(body.encode())
+    assert told.value.errors[0].message == "must have at most 128 letters"
+    table = as_table(read_domain(schema).columns, frame(["a" * 60_000], "str"))
+    assert PageCheck(read_domain(schema).columns).violations(table)[0].rule == "length"
+
+
 def test_uniqueness_is_part_of_the_contract_and_holds_in_batch() -> None:
     class Rows(DataFrameModel):
         item: str = Field(metadata=candidate(identifier=True))
