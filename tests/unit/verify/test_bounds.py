@@ -293,7 +293,7 @@ CLIPPED: dict[str, tuple[dict[str, float], tuple[float | None, float | None], bo
 def test_clip_makes_the_range_of_a_score_certain(sentence: str) -> None:
     """The value has no upper end in the contract; the head lies in [0.5, 1]."""
     clip, ends, finite = CLIPPED[sentence]
-    domain = Domain(name="D", columns=(ITEM, number("a", minimum=0.0, maximum=9.0),
+    domain = Domain(name="D", columns=(ITEM, JOB, number("a", minimum=0.0, maximum=9.0),
                                        number("fee", minimum=0.0)))  # fmt: skip
     whole = single(
         {"kind": "linear", "intercept": 0.0, "categories": [],
