@@ -175,7 +175,15 @@ def binarize(part: Part, stream: Stream, report: Report) -> Stream:
 def polynomial(part: Part, stream: Stream, report: Report) -> Stream:
     """Return products of the columns up to a degree, in scikit-learn's order and names."""
     stream = accept(part, stream, report)
-    warn_unbounded(part, stream, report, "a product of them can be too large for a float")
+    wide = stream.where(lambda column: column.unbounded)
+    if wide:
+        report.warn(
+            "unbounded",
+            f"the contract does not bound {sources(wide)}, and a product of it in {part.name} can"
+            " be too large for a float",
+            part.at(),
+            "bound it in the contract with ge and le",
+        )
     degree = part.argument("degree")
     least, most = (1, degree) if isinstance(degree, int) else (max(1, degree[0]), degree[1])
     bias = part.argument("include_bias")
@@ -209,25 +217,6 @@ def _product(chosen: Sequence[Flowing]) -> Flowing:
         low=0.0 if not negative else None if reach is None else -reach,
         high=reach,
     )
-
-
-def warn_unbounded(part: Part, stream: Stream, report: Report, why: str) -> None:
-    """Warn of numbers that the contract does not bound.
-
-    Args:
-        part: The step that they reach.
-        stream: What reaches it.
-        report: Told of them.
-        why: What goes wrong with a very large one.
-    """
-    wide = stream.where(lambda column: column.unbounded)
-    if wide:
-        report.warn(
-            "unbounded",
-            f"the contract does not bound {sources(wide)}, and in {part.name} {why}",
-            part.at(),
-            "bound them in the contract with ge and le",
-        )
 
 
 def choose(part: Part, stream: Stream, report: Report) -> Stream:

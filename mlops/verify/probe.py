@@ -117,18 +117,21 @@ def probe(
         limit_s: Seconds after which it is given up.
 
     Returns:
-        What fails or warns; one that passes if nothing does; none if it cannot be built.
+        What fails or warns; one that passes if nothing does; none if nothing can be fitted.
     """
     found: list[Finding] = []
     try:
         built = build_estimator(model, request, seed=seed, packages=packages)
     except ConfigError:
         return ()
+    # That a classifier cannot learn numbers is told by the symbolic flow.
+    classifies = hasattr(built, "predict_proba")
+    fitting = [each for each in _distinct(outcomes) if is_chance(each) or not classifies]
+    if not fitting:
+        return ()
 
     def run() -> None:
-        for outcome in _distinct(outcomes):
-            if hasattr(built, "predict_proba") and not is_chance(outcome):
-                continue  # a classifier of numbers: the symbolic flow tells
+        for outcome in fitting:
             rng = np.random.default_rng(seed)
             case = _Case(model, request, seed, packages, outcome_of(outcome, rng))
             found.extend(_examine(case, rows_of(request, rng)))

@@ -256,10 +256,6 @@ NUMBER_FAULTS: dict[str, Fault] = {
         model(step(["spend"], of("preprocessing.PolynomialFeatures"))),
         "unbounded", (*STEP, "_target_"), "'spend'", WARN, seen=False,
     ),
-    "single-precision trees on a number that nothing bounds": Fault(
-        model(step(["spend"]), estimator=FOREST),
-        "unbounded", (*ESTIMATOR, "_target_"), "'spend'", WARN, seen=False,
-    ),
     "more components than columns": Fault(
         model(step(NUMBERS, of("decomposition.PCA", n_components=4))),
         "count", (*STEP, "n_components"), "4 components",
@@ -488,6 +484,12 @@ def test_outcome_must_fit_the_estimator(
 def test_classifier_learns_what_happens_or_not(outcome: str) -> None:
     found = flow(model(step(NUMBERS, SCALE)), outcomes=[("head", outcome)])
     assert told(found.findings) == []
+
+
+def test_number_that_nothing_bounds_is_noted_for_a_forest() -> None:
+    found = flow(model(step(["spend"]), estimator=FOREST)).findings
+    assert told(found) == []
+    assert any(f.check == "check.flow.unbounded" and "'spend'" in f.message for f in found)
 
 
 def test_regressor_on_a_chance_is_noted_and_no_fault() -> None:

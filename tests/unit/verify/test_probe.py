@@ -186,6 +186,12 @@ def test_pipeline_that_cannot_be_built_is_left_to_others() -> None:
     assert found_in(model(step(NUMBERS), estimator=boosting(max_iter=-1))) == ()
 
 
+def test_outcome_that_the_estimator_cannot_learn_is_left_to_the_flow() -> None:
+    node = spec(model(step(NUMBERS, SCALE)))
+    for outcome in ("amount", "verdict"):
+        assert probe(node, REQUEST, [TRAINING.column(outcome)], seed=0) == ()
+
+
 def test_estimator_that_takes_too_long_is_given_up() -> None:
     (found,) = found_in(model(step(NUMBERS, own("Slow"))), limit_s=0.05)
     assert (found.check, found.status) == ("check.probe.timeout", Status.WARN)
