@@ -84,6 +84,8 @@ def host_of(settings: Settings, folder: Path) -> tuple[HostProfile, Key]:
         ConfigError: The configuration names no profile that there is.
     """
     spec = settings.verify
+    if host.THIS in spec.hosts:
+        raise ConfigError(f"verify.hosts.{host.THIS} is taken: it is where the check runs")
     own = host.place(folders(settings, folder).root, host.machine())
     here = host.load(own) if own.is_file() else shipped()
     if spec.host == host.THIS:

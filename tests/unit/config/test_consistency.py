@@ -113,6 +113,12 @@ WRONG = {
     "more comes in than one process can answer": Wrong(
         "load", FAIL, {"serving.expected_rps": 1_000_000}, at="serving.expected_rps"
     ),
+    "too little is held out to tell what the model is worth": Wrong(
+        "holdout", WARN, {"serving.expected_rps": 0.001}, at="serving.holdout.share"
+    ),
+    "more events are asked for than rows are held out": Wrong(
+        "few-rows", WARN, {"data.expected_rows": 250}, at="quality.versus.1.min_events"
+    ),
     "the model process is killed before a request is late": Wrong(
         "hang", FAIL, {"serving.hang_ms": 30}, at="serving.hang_ms"
     ),
