@@ -21,11 +21,6 @@ from mlops.models.spec import (
     FeeWeightedPopularitySpec,
     PopularitySpec,
 )
-    BinaryEvaluation,
-    Floor,
-    PolicyValueEvaluation,
-    RankingValueEvaluation,
-)
 from mlops.verify.cost import Prediction
 
 _NAMED_COLUMNS = ("key", "value", "column")

@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from mlops.base.verdict import Finding, Status
 from mlops.config.settings import Settings
 from mlops.data.spec import JobBoardSource
-from mlops.quality.spec import BinaryEvaluation, Floor, PolicyValueEvaluation, Versus
+from mlops.quality.spec import (
+    BinaryEvaluation,
+    Floor,
+    PolicyValueEvaluation,
+    RankingValueEvaluation,
+    Versus,
+)
 from mlops.verify.cost import Prediction
 
 _OF_MODELS_ONLY = ("log_loss", "log_loss_skill", "calibration_error", "calibration_ratio")
