@@ -1,5 +1,6 @@
 """`mlops check`: what is wrong in a configuration, before anything runs."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -87,7 +88,9 @@ def _check(
         # Two seconds of scikit-learn, which `--help` and `--cfg` can do without.
         from mlops.config.check import check_all
 
-        verdicts = iter(check_all(composed, folder))
+        # What a class of the user's own prints when it is imported is not part of the document.
+        with contextlib.redirect_stdout(sys.stderr):
+            verdicts = iter(check_all(composed, folder))
     return [
         Checked(name, next(verdicts) if isinstance(each, Composed) else _refused(each))
         for name, each in zip(names, found, strict=True)

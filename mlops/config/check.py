@@ -31,6 +31,7 @@ from mlops.verify.probe_heuristic import probe_heuristics
 
 PREFERRED = ("contracts", "references", "values", "types", "flow", "probe", "consistency", "cost")
 """Engines; of several complaints about one key the first one's is shown."""
+_OF_MODEL = ("values", "types", "flow")
 
 
 def check(composed: Composed, folder: Path) -> Verdict:
@@ -126,6 +127,7 @@ class _Service:
         heads = ", ".join(head.name for head in settings.training.heads)
         heuristics = ", ".join(settings.training.heuristics)
         demands = len(settings.quality.floors) + len(settings.quality.versus)
+        claimed = len(settings.verify.monotone) + len(settings.verify.independent)
         wrong = self.found.setdefault("references", [])
         for name, rule, passed in (
             ("check.data", rules.data, f"rows come from {settings.data.source.kind}"),
@@ -133,6 +135,7 @@ class _Service:
             ("check.heuristics", rules.heuristics, f"{heuristics} read what a request has"),
             ("check.quality", rules.quality, f"{demands} demands can be measured"),
             ("check.slo", rules.slo, f"{len(settings.slo.files)} SLO files are valid"),
+            ("check.claims", rules.claims, f"{claimed} claims can be made of the model"),
         ):
             findings = list(rule())
             wrong += findings
@@ -160,9 +163,10 @@ class _Service:
         ).findings
 
     def _can_be_built(self) -> bool:
+        """Tell whether nothing is wrong with the model or with what it learns."""
         return not any(
-            each.status is Status.FAIL and each.key[:1] in ((), ("model",), ("training",))
-            for findings in self.found.values()
+            each.status is Status.FAIL and (engine in _OF_MODEL or each.key[:1] == ("training",))
+            for engine, findings in self.found.items()
             for each in findings
         )
 

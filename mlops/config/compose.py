@@ -323,7 +323,7 @@ def _typed(overrides: Sequence[str], loader: ConfigLoader) -> list[Typed]:
         chosen = "/" in name or each.package is not None or bool(loader.get_group_options(name))
         value = None if each.is_sweep_override() else each.value()
         key: Key = tuple(name.split("."))
-        if chosen and not isinstance(value, dict):
+        if chosen and not each.is_delete() and not isinstance(value, dict):
             # The file that was chosen has the lines; only where it goes can be wrong here.
             key, value = tuple(filter(None, (each.package or "").split("."))), {}
         found.append(Typed((each.input_line or "").removeprefix("++"), key, value))

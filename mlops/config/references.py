@@ -4,7 +4,7 @@ Each rule yields all that is wrong with its part, with the key of the culprit.
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from mlops.config.settings import Settings, allowed_packages
 from mlops.contracts.domain import Domain
 from mlops.contracts.roles import Scope
 from mlops.data.spec import CsvSource
-from mlops.models.builder import suggest
+from mlops.models.builder import HYDRA_WORDS, hydra_words, suggest
 from mlops.models.heuristics import Heuristic
 from mlops.models.spec import CustomSpec, ExpectedValueScore, StaticSpec
 from mlops.quality.spec import Evaluation
 from mlops.slo.check import validate
+from mlops.verify.declared import claim_problems
 
 Findings = Iterator[Finding]
 
@@ -75,6 +76,11 @@ class References:
                 yield from _number(domain, head.given_at, (*key, "given_at"))
         if isinstance(training.score, ExpectedValueScore):
             yield from _value(domain, training.score.value, ("training", "score", "value"))
+
+    def claims(self) -> Findings:
+        """Hold what is claimed of the model against the request's contract and the heads."""
+        heads = [head.name for head in self.settings.training.heads]
+        yield from claim_problems(self.settings.verify, self.contracts.request, heads)
 
     def heuristics(self) -> Findings:
         """Hold heuristics against the contracts, those of the user's own against their `fit`."""
@@ -134,8 +140,10 @@ class References:
         except ConfigError as error:
             yield wrong("check.target.class", error.message, (*key, "_target_"), error.hint)
             return
+        yield from hydra_words(target, key)
         parameters = dict(list(inspect.signature(found.fit).parameters.items())[1:])
-        yield from _bound(f"{target.path}.fit", parameters, target.arguments, key)
+        given = [name for name in target.arguments if name not in HYDRA_WORDS]
+        yield from _bound(f"{target.path}.fit", parameters, given, key)
 
     def _evaluation(self, evaluation: Evaluation, key: Key) -> Findings:
         training = self.contracts.training
@@ -201,7 +209,7 @@ def _value(domain: Domain, name: str, key: Key) -> Findings:
 def _bound(
     callee: str,
     parameters: Mapping[str, inspect.Parameter],
-    given: Mapping[str, object],
+    given: Sequence[str],
     key: Key,
 ) -> Findings:
     """Tell which arguments a function does not take, and which it lacks."""

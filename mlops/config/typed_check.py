@@ -95,6 +95,8 @@ def _run_mypy(text: str, stubs: Path, config: Path) -> tuple[list[str], str]:
                 "--no-error-summary",
             ]
         )  # fmt: skip
+    except Exception as error:  # a crash of mypy is no crash of ours
+        return [], f"mypy: {type(error).__name__}: {error}"
     finally:
         sys.setrecursionlimit(depth)  # mypy raises it for the whole process
         if before is None:
@@ -132,11 +134,11 @@ def _by_service(lines: Iterable[str], script: Script) -> dict[int, list[Finding]
             continue
         service, key = script.owners[error["line"] - 1]
         if service >= 0 and key:
-            found.setdefault(service, []).extend(_findings(key, error["message"], error["hint"]))
+            found.setdefault(service, []).extend(_findings(key, error["message"]))
     return found
 
 
-def _findings(key: Key, message: str, detail: str | None) -> Iterator[Finding]:
+def _findings(key: Key, message: str) -> Iterator[Finding]:
     """Say for a person what mypy says of a call."""
     unexpected = _UNEXPECTED.match(message)
     missing = _MISSING.match(message)
@@ -156,8 +158,7 @@ def _findings(key: Key, message: str, detail: str | None) -> Iterator[Finding]:
             callee, given, expected = map(_plain, wrong.groups())
             name = node[-1] if key[-1] == "_target_" else key[-1]
             text = f"{callee} takes {expected} for {name!r}, not {given}"
-        hint = _plain(detail.partition("\n")[0].rstrip(":")) if detail else ""
-        yield _finding("check.types", text, key, hint)
+        yield _finding("check.types", text, key)
 
 
 def _finding(check: str, message: str, key: Key, hint: str = "") -> Finding:

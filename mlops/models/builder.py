@@ -16,7 +16,7 @@ from mlops.models.constraints import takes_tuple, violation
 
 Key: TypeAlias = tuple[str, ...]
 
-_HYDRA = {
+HYDRA_WORDS = {
     "_partial_": "it would keep the object from being built",
     "_args_": "arguments are given by name",
     "_recursive_": "nested `_target_` nodes are always built",
@@ -50,14 +50,8 @@ class Builder:
         """
         before = len(self.problems)
         found = self._load(target, key)
-        given = {name: value for name, value in target.arguments.items() if name not in _HYDRA}
-        for name in target.arguments.keys() & _HYDRA.keys():
-            self._wrong(
-                "check.target.keyword",
-                f"`{name}` is a word of Hydra's `instantiate`, which is not used: {_HYDRA[name]}",
-                (*key, name),
-                "leave it out",
-            )
+        given = {name: value for name, value in target.arguments.items() if name not in HYDRA_WORDS}
+        self.problems += hydra_words(target, key)
         if found is None:
             for name, value in given.items():
                 self._value(value, (*key, name))
@@ -183,6 +177,21 @@ class Builder:
 
     def _wrong(self, check: str, message: str, key: Key, hint: str = "") -> None:
         self.problems.append(Finding(check, Status.FAIL, message, key=key, hint=hint))
+
+
+def hydra_words(target: Target, key: Key) -> list[Finding]:
+    """Return what is wrong with arguments that are words of Hydra's own `instantiate`."""
+    return [
+        Finding(
+            "check.target.keyword",
+            Status.FAIL,
+            f"`{name}` is a word of Hydra's `instantiate`, which is not used: {HYDRA_WORDS[name]}",
+            key=(*key, name),
+            hint="leave it out",
+        )
+        for name in target.arguments
+        if name in HYDRA_WORDS
+    ]
 
 
 def suggest(name: str, known: Sequence[str]) -> str:
