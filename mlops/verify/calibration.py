@@ -149,7 +149,7 @@ CASES = (
     _boosting(250_000, 6, 2, max_iter=6),
     _forest(6_000, 8, 2, n_estimators=12),
     _forest(50_000, 8, 2, n_estimators=2, min_samples_leaf=20),
-    _forest(50_000, 8, 2, n_estimators=2, max_depth=6, max_features=None),
+    _forest(50_000, 10, 0, n_estimators=2, max_depth=9, max_features=None),
     _forest(400_000, 16, 0, n_estimators=1, max_depth=2),
     _forest(30_000, 8, 0, path=_EXTRA, n_estimators=3),
     _logistic(5_000, 8, 2, 40),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast, runtime_checkable
 
-from mlops.contracts.domain import Domain
+from mlops.contracts.domain import ColumnKind, Domain
 from mlops.verify import work
 from mlops.verify.work import Columns, ForestShape, TreeShape, Work
 
@@ -95,7 +95,7 @@ def _prepared(transformer: object, domain: Domain, rows: float) -> tuple[dict[st
     """Return the work of the column steps, and what comes out of them."""
     known = {column.name: column for column in domain.features}
     parts: list[dict[str, float]] = []
-    width = filled = groups = 0.0
+    width = filled = groups = coded = 0.0
     scaled = True
     for _, step, selected in cast(
         "Sequence[tuple[str, object, Sequence[str]]]", _params(transformer)["transformers"]
@@ -105,13 +105,17 @@ def _prepared(transformer: object, domain: Domain, rows: float) -> tuple[dict[st
             column = known[name]
             size = OPEN_CATEGORIES if column.categories is None else len(column.categories)
             hot = any(_name(part) == "OneHotEncoder" for part in chain)
-            width += min(size, rows) if hot else 1.0
+            wide = min(size, rows) if hot else 1.0
+            width += wide
+            coded += wide * (column.is_category or column.kind is ColumnKind.BOOLEAN)
             filled += 1.0
             groups += hot
             scaled &= column.is_category or any(_name(part) in _SCALERS for part in chain)
         kinds = [known[name].is_category for name in selected]
         parts += [_step(part, rows, texts=sum(kinds), columns=len(kinds)) for part in chain]
-    return work.total(parts), Columns(max(width, 1.0), max(filled, 1.0), hot=groups, scaled=scaled)
+    return work.total(parts), Columns(
+        max(width, 1.0), max(filled, 1.0), hot=groups, coded=coded, scaled=scaled
+    )
 
 
 def _chain(step: object) -> list[object]:

@@ -15,6 +15,8 @@ Counts = Mapping[str, float]
 _L2_BYTES = 2.0**20
 _L3_BYTES = 2.0**24
 _LINE_BYTES = 64
+_CODE_BITS = 3.0
+"""Rounds in which rows are sorted by a column of few different values."""
 _BOOTSTRAPPED = 0.632
 """Distinct rows of a bootstrap sample, 1 - 1/e; the others have no weight and are left out."""
 
@@ -99,6 +101,7 @@ class Columns:
         filled: Values of a row that are not zero by construction: one a one-hot group.
         texts: Category columns among them that the estimator encodes itself.
         hot: Category columns that came in as one-hot groups.
+        coded: Columns of few different values, which are sorted quickly: codes and flags.
         scaled: Whether the numbers have been brought to one scale.
     """
 
@@ -106,6 +109,7 @@ class Columns:
     filled: float
     texts: float = 0.0
     hot: float = 0.0
+    coded: float = 0.0
     scaled: bool = False
 
 
@@ -159,6 +163,7 @@ def boosting(rows: float, columns: Columns, tree: TreeShape, rounds: float) -> W
     memory = {
         "boosting.fit": 1.0,
         "boosting.row": rows,
+        "boosting.text": rows * columns.texts,
         "boosting.leaf": rounds * leaves,
     }
     outcome = Outcome(trees=rounds, leaves=leaves, depth=1.25 * levels)
@@ -196,11 +201,13 @@ def forest(rows: float, columns: Columns, shape: ForestShape) -> Work:
     leaves = shape.tree.leaves_of(sampled)
     levels = min(shape.tree.depth, math.log2(leaves) * 1.15)
     line = min(4.0 * columns.width, _LINE_BYTES)
+    coded = columns.coded / columns.width
     sorting = near = far = 0.0
     for level in range(math.ceil(levels)):
         part = min(levels - level, 1.0)
         node = max(sampled / math.exp2(level), 2.0)
-        sorting += part * math.log2(node)
+        exact = math.log2(node)
+        sorting += part * ((1.0 - coded) * exact + coded * min(exact, _CODE_BITS))
         near += part * (_L2_BYTES < node * line <= _L3_BYTES)
         far += part * (node * line > _L3_BYTES)
     read = sampled * shape.tried * shape.trees
@@ -249,6 +256,7 @@ def logistic(rows: float, columns: Columns, *, most: float, tolerance: float) ->
         "logistic.fit": 1.0,
         "logistic.row": rows,
         "logistic.cell": rows * columns.filled,
+        "logistic.hot": rows * columns.hot,
         "logistic.dense": 0.0 if columns.hot else rows * columns.width,
     }
     doubts = () if columns.scaled else ("the numbers are not scaled, so it may not converge",)

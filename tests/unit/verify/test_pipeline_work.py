@@ -103,6 +103,10 @@ MORE: dict[str, tuple[Work, Work]] = {
         work(EXTRA, columns=ENCODED),
         work(FOREST, columns=ENCODED),
     ),
+    "numbers to sort, not codes": (
+        work(FOREST, columns=[ENCODED[0]], max_features=2),
+        work(FOREST, columns=[ENCODED[1]], max_features=2),
+    ),
     "a forest, not a tree": (work(TREE, columns=ENCODED), work(FOREST, columns=ENCODED)),
     "numbers that nobody scaled": (
         work(LOGISTIC, columns=HOT, max_iter=1000),
