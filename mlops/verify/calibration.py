@@ -43,6 +43,9 @@ _TIMEOUT_S = 180.0
 _PRIOR = 0.01
 """Weight of the shipped profile: a unit at twice its shipped cost weighs like a fit off by 10 %."""
 
+_MEMORY_PRIOR = 0.1
+"""The same for memory, which hardly depends on the machine."""
+
 _SHORT_S = 0.25
 _NOISE_BYTES = 16.0 * 2**20
 """Memory below which a measured peak is the allocator's luck."""
@@ -249,6 +252,7 @@ def solve(
     shipped: Counts,
     *,
     floor: float = 0.0,
+    prior: float = _PRIOR,
 ) -> dict[str, float]:
     """Return the cost of each unit that explains some measured amounts best.
 
@@ -261,23 +265,24 @@ def solve(
         amounts: What each took, positive.
         shipped: Costs to fall back on; none for a profile that is made from nothing.
         floor: Amount below which differences count as if it were this one.
+        prior: Weight of the shipped costs.
     """
     units = sorted(shipped or {unit for each in counts for unit in each})
     matrix = np.array([[each.get(unit, 0.0) for unit in units] for each in counts])
     measured = np.asarray(amounts, dtype=np.float64)
-    prior = np.array([shipped.get(unit, 0.0) for unit in units])
-    guessed = matrix @ prior
+    usual = np.array([shipped.get(unit, 0.0) for unit in units])
+    guessed = matrix @ usual
     known = guessed > 0
     speed = float(np.median(measured[known] / guessed[known])) if known.any() else 1.0
     weight = np.maximum(measured, floor)
     rows = [matrix / weight[:, None]]
     wanted = [measured / weight]
-    held = prior > 0
+    held = usual > 0
     if held.any():
         pull = np.zeros((int(held.sum()), len(units)))
-        pull[np.arange(len(pull)), np.flatnonzero(held)] = 1.0 / (prior[held] * speed)
-        rows.append(np.sqrt(_PRIOR) * pull)
-        wanted.append(np.full(len(pull), np.sqrt(_PRIOR)))
+        pull[np.arange(len(pull)), np.flatnonzero(held)] = 1.0 / (usual[held] * speed)
+        rows.append(np.sqrt(prior) * pull)
+        wanted.append(np.full(len(pull), np.sqrt(prior)))
     found: Floats = nonnegative.solve(np.concatenate(rows), np.concatenate(wanted))
     return {unit: float(value) for unit, value in zip(units, found, strict=True) if value > 0}
 
@@ -303,6 +308,7 @@ def measure(cases: Sequence[Case] = CASES) -> HostProfile:
         [*(each.memory_mb * 2**20 for each in sized), *(amount for _, amount in held)],
         BASELINE.bytes,
         floor=_NOISE_BYTES,
+        prior=_MEMORY_PRIOR,
     )
     here = machine()
     return HostProfile(
