@@ -12,7 +12,7 @@ from mlops.verify.pipeline_work import UnknownWork, fit_work
 from mlops.verify.work import Outcome, Work
 
 _MIB = 2.0**20
-_NODE_BYTES = 40.0
+_NODE_BYTES = 27.0
 _WEIGHT_BYTES = 8.0
 _LOADED = 3.0
 """Times its size that a model takes in memory while it is loaded: file, arrays and checks."""

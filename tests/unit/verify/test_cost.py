@@ -8,8 +8,11 @@ from numpy.random import default_rng
 
 from mlops.base.digest import Json
 from mlops.base.verdict import Finding, Status
+from mlops.models.arrays import dump_arrays
 from mlops.models.estimator import build_estimator
-from mlops.models.spec import ModelSpec
+from mlops.models.lowering import lower
+from mlops.models.predictor import SklearnPredictor
+from mlops.models.spec import HeadScore, ModelSpec
 from mlops.verify import host
 from mlops.verify.baseline import BASELINE
 from mlops.verify.cost import Job, Learner, Prediction, predict, rounds_within, rows_within
@@ -183,3 +186,14 @@ def test_slower_machine_takes_longer_and_more_cores_less_wall_time() -> None:
     assert slow.memory_mb == pytest.approx(here.memory_mb)
     assert wide.cpu_s == pytest.approx(here.cpu_s)
     assert wide.wall_s < here.wall_s
+
+
+def test_compiled_model_is_as_large_as_is_told() -> None:
+    rows = make(4_000, numbers=10, texts=3, rng=default_rng(0))
+    asked = job(4_000, max_iter=60)
+    node = {"_target_": BOOSTING, "max_iter": 60, "early_stopping": False}
+    spec = ModelSpec.model_validate_json(json.dumps({"name": "m", "estimator": node}))
+    fitted = SklearnPredictor(spec, rows.domain, seed=0).fit(rows.table, rows.outcome)
+    program = lower({"p": fitted}, rows.domain, HeadScore(head="p"))
+    size_mb = len(dump_arrays(program.to_arrays())) / 2**20
+    assert size_mb / 1.5 < predicted(replace(asked, train_share=1.0)).artifact_mb < size_mb * 1.5
