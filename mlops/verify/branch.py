@@ -30,6 +30,7 @@ _STEPS = 100  # steps of descent between two looks at the clock
 _FINE = 1e-3  # the last temperature, as a share of the leaves' spread
 _COOLER = 0.7
 _LEAVES = 30_000  # leaves that a box's groups may have together; with more, cutting it gains more
+_BOXES = 400  # boxes that wait at most: with groups of two sharing one, some 1 GB
 _GROWTH = 6.0  # how much a box's leaves may grow in one round of merges
 _RATE = 0.3  # of a temperature that a price moves in one step
 _MEET = 0.4  # of two groups' pairs of leaves meet, before they are counted
@@ -60,6 +61,8 @@ class Box:
         open_cells: For each variable the cells that are in it.
         groups: The trees, merged more or less.
         cooled: Whether its prices have been brought to the last temperature before.
+        parted: Whether its groups are still those of the box that it is a part of, which saves
+            memory while it waits.
     """
 
     key: float
@@ -67,6 +70,7 @@ class Box:
     open_cells: list[Bools] = field(compare=False)
     groups: list[Group] = field(compare=False)
     cooled: bool = field(compare=False, default=False)
+    parted: bool = field(compare=False, default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +131,14 @@ class Search:
 
     def _stops(self) -> bool:
         limit = self._limits.nodes
-        return self._limits.expired() or (limit is not None and self._nodes >= limit)
+        reached = limit is not None and self._nodes >= limit
+        return reached or len(self._boxes) > _BOXES or self._limits.expired()
 
     def _look_into(self, box: Box) -> list[Box]:
         """Return what is left of a box: nothing, itself with a lower bound, or two parts."""
+        if box.parted:
+            box.groups = [restricted(group, box.open_cells) for group in box.groups]
+            box.parted = False
         if not all(len(group.values) for group in box.groups):
             return []
         packed, prices = pack(box.groups, box.open_cells)
@@ -211,8 +219,8 @@ class Search:
             self._turn += 1
             open_cells = list(box.open_cells)
             open_cells[at] = open_cells[at] & here
-            groups = [restricted(group, open_cells) for group in box.groups]
-            parts.append(Box(box.key, self._turn, open_cells, groups, cooled=True))
+            part = Box(box.key, self._turn, open_cells, box.groups, cooled=True, parted=True)
+            parts.append(part)
         return parts
 
 

@@ -23,6 +23,7 @@ Bools = npt.NDArray[np.bool_]
 
 _PIECES = 64
 _ONE = np.uint64(1)
+_ONES = _ONE << np.arange(_PIECES, dtype=np.uint64)
 _CHUNK = 2_000_000  # pairs of leaves that are looked at together: some 50 MB
 
 
@@ -148,7 +149,7 @@ def _told_apart(goes: Bools, known: Bools) -> npt.NDArray[np.intp]:
     order = np.argsort(~known, kind="stable")
     if not len(goes):
         return order[:1]
-    _, first = np.unique(goes[:, order], axis=1, return_index=True)
+    first, _ = _distinct(goes[:, order])
     return np.sort(order[first])
 
 
@@ -204,8 +205,19 @@ def group_of(splits: Splits, root: int, *, sign: float) -> Group:
 
 def _pieces(bits: Bools) -> Pieces:
     """Return for each cell its piece: cells that lie in the same sets share one."""
-    _, inverse = np.unique(bits, axis=1, return_inverse=True)
-    return _numbered(inverse.ravel())
+    _, inverse = _distinct(bits)
+    return _numbered(inverse)
+
+
+def _distinct(bits: Bools) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return where each different column comes first, and which of them every column is.
+
+    Columns are compared as strings of bytes, many times faster than by numpy's `axis`.
+    """
+    packed = np.ascontiguousarray(np.packbits(bits, axis=0).T)
+    rows = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, inverse = np.unique(rows, return_index=True, return_inverse=True)
+    return first, inverse.ravel()
 
 
 def _numbered(labels: npt.NDArray[np.intp]) -> Pieces:
@@ -311,6 +323,6 @@ def allowed_pieces(group: Group, open_cells: Sequence[Bools]) -> Words:
     """Return for each of a group's variables the pieces that hold an open cell, shape [v]."""
     found = np.zeros(len(group.variables), dtype=np.uint64)
     for column, at in enumerate(group.variables):
-        here = np.unique(group.pieces[column][open_cells[at]])
-        found[column] = np.bitwise_or.reduce(_ONE << here.astype(np.uint64), initial=np.uint64(0))
+        here = group.pieces[column][open_cells[at]]
+        found[column] = np.bitwise_or.reduce(_ONES[here])
     return found
