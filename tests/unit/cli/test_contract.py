@@ -107,3 +107,39 @@ def test_wrong_use_is_told(
     told = " ".join(capsys.readouterr().err.split())
     assert complaint in told
     assert "Traceback" not in told
+
+
+MINE = """
+import pandera.pandas as pa
+from mlops.contracts import open_bandit
+
+class Request(open_bandit.Request):
+    @pa.check("affinity")
+    @classmethod
+    def is_whole(cls, values):
+        return values % 1 == 0
+
+class Training(Request, open_bandit.Training):
+    pass
+"""
+
+
+def test_check_warns_of_what_is_not_compiled(
+    here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "mine_whole.py").write_text(MINE)
+    monkeypatch.syspath_prepend(str(here))
+    targets = [
+        f"contracts.{role}._target_=mine_whole.{role.title()}" for role in ("request", "training")
+    ]
+    arguments = ["packages=[mine_whole]", *targets, "slo.files=[]", "verify.probe=false"]
+    assert main(["check", *arguments, "--format", "json"]) == 0
+    (told,) = [
+        finding
+        for finding in json.loads(capsys.readouterr().out)["findings"]
+        if finding["check"] == "check.contracts.opaque"
+    ]
+    assert told["status"] == "warn"
+    assert "check 'is_whole' of column 'affinity'" in told["message"]
+    assert told["place"]["key"] == "contracts.request._target_"
+    assert "is_whole" in shown(capsys, "show", "request", *arguments)

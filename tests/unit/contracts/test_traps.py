@@ -9,7 +9,8 @@ import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
 import pytest
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import Field as Limit
 
 from mlops.base.errors import ContractError
 from mlops.base.verdict import Status
@@ -123,6 +124,21 @@ def test_dollar_is_the_very_end_although_python_reads_it_otherwise(dtype: str) -
     for value in values:
         assert by_row(schema, json.dumps(value)) == (value == "1")
         assert valid(column_schema(read_domain(schema).column("x")), value) == (value == "1")
+
+
+def test_pydantics_engines_disagree_on_dollar_and_search_and_ours_does_neither() -> None:
+    def takes(text: str, **config: Any) -> bool:
+        made = create_model("M", __config__=ConfigDict(**config), x=(str, Limit(pattern="a$")))
+        try:
+            made.model_validate({"x": text})
+        except ValidationError:
+            return False
+        return True
+
+    assert (takes("a\n"), takes("a\n", regex_engine="python-re")) == (False, True)
+    assert takes("xa")  # found further on
+    schema = one(str, str_matches="a$")
+    assert [by_row(schema, json.dumps(text)) for text in ("a", "a\n", "xa")] == [True, False, False]
 
 
 @pytest.mark.parametrize("pattern", ["(?=a)b", "(?i)abc", r"(a)\1", r"[\S]x"])
