@@ -16,7 +16,7 @@ from mlops.training import record
 from mlops.verify import host
 from mlops.verify.baseline import BASELINE
 from mlops.verify.cost import Job, Learner, Prediction, predict
-from mlops.verify.cost_findings import Budgets, Key, judge
+from mlops.verify.cost_findings import Budgets, Key, figure, judge
 from mlops.verify.host import HostProfile
 from mlops.verify.pipeline_work import UnknownWork
 
@@ -72,7 +72,7 @@ def cost(composed: Composed, loaded: Contracts, folder: Path) -> Costed:
         declared_host=key,
     )
     guessed = _less_sure(found, known)
-    return Costed((_basis(found, known), *judge(guessed, budgets)), guessed)
+    return Costed((_basis(found, known, budgets.page), *judge(guessed, budgets)), guessed)
 
 
 def host_of(settings: Settings, folder: Path) -> tuple[HostProfile, Key]:
@@ -146,7 +146,8 @@ def _less_sure(prediction: Prediction, known: Size) -> Prediction:
     return replace(prediction, host=profile)
 
 
-def _basis(prediction: Prediction, known: Size) -> Finding:
+def _basis(prediction: Prediction, known: Size, page: int) -> Finding:
+    """Return the figures in one line, with what they rest on."""
     profile = prediction.host
     if profile.measured:
         told = "timed by `mlops check --calibrate`"
@@ -158,7 +159,9 @@ def _basis(prediction: Prediction, known: Size) -> Finding:
     return Finding(
         "check.cost.rows",
         Status.PASS,
-        f"about {known.rows:,.0f} rows, by {known.known_by}; costs are for {name}, {told}",
+        f"{figure(prediction.cpu_s)} CPU seconds, {figure(prediction.memory_mb)} MiB,"
+        f" {figure(prediction.page_ms(page))} ms a page, for about {known.rows:,.0f} rows by"
+        f" {known.known_by}, on {name}, {told}",
         value=known.rows,
         unit="rows",
     )

@@ -99,7 +99,7 @@ def _held(prediction: Prediction, held: _Held) -> Finding:
     status = (
         Status.FAIL if held.value > fails else Status.WARN if held.value > warns else Status.PASS
     )
-    allowed = f"{'.'.join(held.key)} allows {_figure(held.limit)} {held.unit}"
+    allowed = f"{'.'.join(held.key)} allows {figure(held.limit)} {held.unit}"
     close = ""
     if status is Status.WARN:
         near = "close to it" if held.value <= held.limit else "too much"
@@ -107,7 +107,7 @@ def _held(prediction: Prediction, held: _Held) -> Finding:
     return Finding(
         held.check,
         status,
-        f"{held.words} {_figure(held.value)} {held.spoken or held.unit} on {_named(host)};"
+        f"{held.words} {figure(held.value)} {held.spoken or held.unit} on {_named(host)};"
         f" {allowed}{close}",
         value=held.value,
         limit=held.limit,
@@ -121,7 +121,12 @@ def _named(host: HostProfile) -> str:
     return "this host" if host.name == THIS else host.name
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Return a predicted figure with no more digits than it is sure of.
+
+    >>> figure(4096.2), figure(0.2834)
+    ('4,096', '0.28')
+    """
     return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
@@ -177,8 +182,8 @@ def _bound(prediction: Prediction, budgets: Budgets) -> Iterator[Finding]:
         yield Finding(
             "check.cost.cpu-bound",
             Status.WARN,
-            f"fitting may take up to {_figure(prediction.most_cpu_s)} s if it does not converge or"
-            f" stop early; training.budget_cpu_s allows {_figure(budgets.cpu_s)} s",
+            f"fitting may take up to {figure(prediction.most_cpu_s)} s if it does not converge or"
+            f" stop early; training.budget_cpu_s allows {figure(budgets.cpu_s)} s",
             value=prediction.most_cpu_s,
             limit=budgets.cpu_s,
             unit="s",
@@ -193,7 +198,7 @@ def _bound(prediction: Prediction, budgets: Budgets) -> Iterator[Finding]:
             "check.cost.largest-page",
             Status.WARN,
             f"a page of contracts.max_candidates={budgets.largest} takes about"
-            f" {_figure(largest_ms)} ms, more than the {_figure(budgets.model_ms)} ms that the"
+            f" {figure(largest_ms)} ms, more than the {figure(budgets.model_ms)} ms that the"
             " deadline leaves: the largest requests are answered by the heuristic",
             value=largest_ms,
             limit=budgets.model_ms,
@@ -211,8 +216,8 @@ def _machine(prediction: Prediction, budgets: Budgets) -> Iterator[Finding]:
         yield Finding(
             "check.cost.machine",
             Status.FAIL if budgets.declared_host or host.measured else Status.WARN,
-            f"a run holds about {_figure(prediction.memory_mb)} MiB, and {_named(host)} has"
-            f" {_figure(host.memory_mb)} MiB",
+            f"a run holds about {figure(prediction.memory_mb)} MiB, and {_named(host)} has"
+            f" {figure(host.memory_mb)} MiB",
             value=prediction.memory_mb,
             limit=host.memory_mb,
             unit="MiB",
@@ -234,7 +239,7 @@ def _told(prediction: Prediction) -> Iterator[Finding]:
         yield Finding(
             f"check.cost.{name}",
             Status.PASS,
-            f"{words} {_figure(value)} {unit} on {_named(host)}{sure}{more}",
+            f"{words} {figure(value)} {unit} on {_named(host)}{sure}{more}",
             value=value,
             unit=unit,
         )
