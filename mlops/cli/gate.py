@@ -19,15 +19,18 @@ from mlops.cli.console import Console, verdict_table
 from mlops.config.compose import Composed, run_application
 from mlops.config.resolve import Contracts, contracts
 from mlops.config.settings import Settings, allowed_packages, folders
-from mlops.contracts.domain import Column
 from mlops.contracts.sample import draw
 from mlops.models.artifact import Bundle, load, resolve
+from mlops.models.certificate import Certificate
 from mlops.models.kernels import kernel_name
 from mlops.quality.measure import from_json
 from mlops.quality.verdicts import judge
 from mlops.release.gates import Decision, decide
 from mlops.release.latency import judge_latency, time_calls
 from mlops.release.report import ReportFormat, as_document, render
+from mlops.verify.declared import judge_range
+from mlops.verify.proof import Task
+from mlops.verify.recheck import recheck
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,12 +67,14 @@ def gate(composed: Composed, folder: Path) -> tuple[Bundle, Decision]:
     loaded = contracts(composed)
     path = resolve(settings.bundle, folders(settings, folder).bundles, settings.name)
     bundle = load(path, packages=allowed_packages(settings))
-    quality = _quality(bundle)
+    quality, parts = _quality(bundle), bundle.parts
+    task = Task(parts.program, parts.domain, settings.verify, settings.seed)
+    proved = recheck(parts.certificate, task, clock=SystemClock().monotonic)
     verdicts = (
         _checked(composed, folder),
-        _schema(bundle, loaded),
+        _schema(bundle, loaded, proved.certificate),
         verdict_from_json(quality["parity"]),
-        bundle.parts.certificate.verdict(),
+        proved.verdict,
         judge(settings.quality, from_json(quality["measurements"])),
         _latency(settings, bundle),
     )
@@ -102,7 +107,7 @@ def _quality(bundle: Bundle) -> Mapping[str, Json]:
     return quality
 
 
-def _schema(bundle: Bundle, loaded: Contracts) -> Verdict:
+def _schema(bundle: Bundle, loaded: Contracts, proved: Certificate) -> Verdict:
     """Hold the bundle's contract against today's, and its score's range against the output's."""
     same = bundle.parts.domain == loaded.request
     findings = [
@@ -114,25 +119,8 @@ def _schema(bundle: Bundle, loaded: Contracts) -> Verdict:
             else f"contract {loaded.request.name} has changed since training: train again",
         )
     ]
-    findings.append(_range(bundle, loaded.output.column("score")))
+    findings.append(judge_range(proved, bundle.parts.program, loaded.output.column("score")))
     return Verdict("schema", tuple(findings))
-
-
-def _range(bundle: Bundle, score: Column) -> Finding:
-    proved = bundle.parts.certificate.score
-    if proved.low is None or proved.high is None:
-        return Finding("schema.output", Status.UNKNOWN, "the score's range could not be proved")
-    # The certificate's ends carry slack for float sums; a bound of 0 is met from 5e-324 below.
-    slack = 1e-9 * max(abs(proved.low), abs(proved.high))
-    inside = (score.minimum is None or proved.low >= score.minimum - slack) and (
-        score.maximum is None or proved.high <= score.maximum + slack
-    )
-    return Finding(
-        "schema.output",
-        Status.PASS if inside else Status.FAIL,
-        f"the score is proved to lie in [{proved.low:.6g}, {proved.high:.6g}], the output contract"
-        f" allows [{score.minimum}, {score.maximum}]",
-    )
 
 
 def _latency(settings: Settings, bundle: Bundle) -> Verdict:

@@ -12,6 +12,7 @@ COMMANDS = {
     "data": "fetch and show a service's data",
     "train": "train, evaluate, compile and bundle a model; -m sweeps",
     "evaluate": "measure a bundle beside its heuristics",
+    "certify": "prove a bundle's range and claims over everything its contract allows",
     "gate": "may this bundle be released?",
     "serve": "serve decisions over HTTP, with a fallback behind the model",
     "slo": "validate SLOs, generate Prometheus rules, read budgets",

@@ -44,8 +44,19 @@ RULES: Mapping[str, str] = MappingProxyType(
         "check.reference.heuristic": "A heuristic is named that is not declared.",
         "check.reference.file": "A file is named that is not there.",
         "check.slo": "An SLO file is not OpenSLO v1, or asks for a series that nobody exports.",
+        "check.claims": "`verify.monotone` or `verify.independent` claims what no model can be held"
+        " to: of a column or an answer that is not there, or an order of texts.",
         "check.flow": "Columns are followed from the contract through each step to the estimator:"
         " names, types, missing values, unseen categories. No data are read.",
+        "check.flow.unknown-column": "A column step selects what the contract does not have.",
+        "check.flow.leak": "The contract declares the column as an outcome: it is known only after"
+        " the decision, and a model that reads it is good in training and of no use.",
+        "check.flow.missing": "The contract lets a column be missing, and a missing value can reach"
+        " a step that fails on it.",
+        "check.flow.unseen": "A request can bring a value that training did not have, and a step"
+        " fails on it.",
+        "check.flow.not-compilable": "Models are served in a compiled form, which this class has"
+        " not, so that training would end after fitting.",
         "check.probe": "The pipeline was fitted and asked once on rows drawn from the contract,"
         " with warnings as errors. `verify.probe=false` switches it off.",
         "check.probe.heuristic": "A heuristic of your own was fitted and asked once on rows drawn"

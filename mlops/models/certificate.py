@@ -104,16 +104,12 @@ class Property(Value):
         return Finding(check, status, f"{self.status}: {words}", value=self.gap)
 
     def _shown(self) -> str:
-        values = [f"{example.value:.9g}" for example in self.examples]
+        """Return what the examples show; `mlops certify` prints their rows."""
+        values = [f"{example.value:.6g}" for example in self.examples]
         if len(self.examples) != 2 or not self.column:
             return f"found {', '.join(values)}"
         first, second = (told(example.row[self.column]) for example in self.examples)
-        same = {n: v for n, v in self.examples[0].row.items() if n != self.column}
-        rest = ", ".join(f"{name}={told(value)}" for name, value in same.items())
-        return (
-            f"{self.column} from {first} to {second} moves it from {values[0]} to {values[1]}"
-            + (f", at {rest}" if rest else "")
-        )
+        return f"{self.column} from {first} to {second} moves it from {values[0]} to {values[1]}"
 
 
 def told(value: Cell) -> str:

@@ -56,12 +56,13 @@ class VerifySpec(Section):
     start where the command runs."""
     hosts: dict[HostName, DeclaredHost] = Field(default_factory=dict)
     """Machines that are not this one, by name; `this` is taken."""
-    bound_s: Annotated[float, Field(gt=0, le=86_400)] = 10.0
-    """Seconds of wall time that `train` and `gate` may search for a tighter range of the raw
-    scores, and again for each declared property. `mlops certify` is for more: 60 and up."""
-    bound_nodes: Annotated[int, Field(ge=0)] | None = 4
-    """Boxes that the search for the range looks into for each end of each raw score. It keeps
-    bundles the same from run to run, which time alone does not; null: time alone."""
+    bound_s: Annotated[float, Field(gt=0, le=86_400)] = 20.0
+    """Seconds of wall time that the search for a tighter range of the raw scores may take, and
+    again each declared claim. In `train` and `gate` `bound_nodes` ends it after some two seconds,
+    and this is for a busy machine; `mlops certify` is ended by this alone: give it 60 and up."""
+    bound_nodes: Annotated[int, Field(ge=0)] | None = 1
+    """Boxes that the search in `train` looks into for each end of each raw score. A count keeps
+    bundles the same from run to run, which time does not; null: time alone."""
     monotone: dict[str, MonotoneSpec] = Field(default_factory=dict)
     """Number columns that an answer follows in one direction, by name."""
     independent: dict[str, IndependentSpec] = Field(default_factory=dict)
