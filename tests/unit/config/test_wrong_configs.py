@@ -233,7 +233,7 @@ WRONG = {
     ),
     "a column step selects a column that is known only afterwards": own(
         "name: mine\ncolumns:\n  - name: a\n    select:\n      - item_id\n      - click\n" + LINEAR,
-        6, "model.columns.0.select.1", "'click'", "no feature", file="conf/model/mine.yaml",
+        6, "model.columns.0.select.1", "'click'", "a leak", file="conf/model/mine.yaml",
     ),
     "a head's outcome is not there": own(
         "training:\n  heads:\n    - name: click\n      outcome: clik\n",
