@@ -267,6 +267,8 @@ def solve(
         floor: Amount below which differences count as if it were this one.
         prior: Weight of the shipped costs.
     """
+    if not amounts:
+        return dict(shipped)  # this system does not tell a process' largest memory
     units = sorted(shipped or {unit for each in counts for unit in each})
     matrix = np.array([[each.get(unit, 0.0) for unit in units] for each in counts])
     measured = np.asarray(amounts, dtype=np.float64)

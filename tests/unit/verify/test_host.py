@@ -62,3 +62,7 @@ def test_calibration_believes_what_it_measures() -> None:
     found = solve([{"a": 1.0}, {"b": 1.0}, {"b": 2.0}], [6.0, 8.0, 16.0], {"a": 2.0, "b": 8.0})
     assert found["a"] == pytest.approx(6.0, rel=0.1)
     assert found["b"] == pytest.approx(8.0, rel=0.02)
+
+
+def test_calibration_without_measurements_is_the_shipped_one() -> None:
+    assert solve([], [], {"a": 2.0}) == {"a": 2.0}
