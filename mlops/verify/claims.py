@@ -161,7 +161,7 @@ def conclude(
     """
     if not doubt and all(fall.never for fall in found):
         slack = max((fall.slack for fall in found if fall.most > 0), default=0.0)
-        exactly = "no sum moves the wrong way at all"
+        exactly = "no sum moves the wrong way"
         return claim.decided(
             exactly if slack == 0 else f"up to the rounding of sums, {slack:.2g} of a raw score"
         )
