@@ -56,17 +56,17 @@ def _numbers(rows: int, rng: np.random.Generator) -> list[tuple[Column, Floats |
         add(f"match_{i}", number, match, minimum=0.0, maximum=1.0, nullable=i % 3 == 2)
     for i in range(5):
         amount = np.exp(0.7 * hidden[:, i] + 0.7 * rng.normal(size=rows) + 2)
-        add(f"amount_{i}", number, amount, minimum=0.0, nullable=i % 2 == 1)
+        add(f"amount_{i}", number, amount, minimum=0.0, maximum=1e6, nullable=i % 2 == 1)
     for i in range(5):
         mean = np.exp(1 + 0.56 * hidden[:, i] + 0.5 * rng.normal(size=rows))
-        add(f"count_{i}", whole, rng.poisson(mean), minimum=0.0)
+        add(f"count_{i}", whole, rng.poisson(mean), minimum=0.0, maximum=1e6)
     for i in range(4):
         rate = rng.beta(1.2, 18, size=rows)
         add(f"rate_{i}", number, rate, minimum=0.0, maximum=1.0, nullable=i == 0)
     add("hour", whole, rng.integers(0, 24, rows), minimum=0.0, maximum=23.0)
     position = np.minimum(50, 1 + rng.geometric(0.12, rows))
     add("position", whole, position, minimum=1.0, maximum=50.0)
-    add("age_days", number, rng.exponential(20, rows), minimum=0.0, nullable=True)
+    add("age_days", number, rng.exponential(20, rows), minimum=0.0, maximum=36_525.0, nullable=True)
     add("returning", boolean, rng.random(rows) < 0.4)
     add("mobile", boolean, rng.random(rows) < 0.6)
     return made
