@@ -17,6 +17,7 @@ from mlops.models.lowering import lower
 from mlops.models.lowering_trees import Table
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
+from mlops.models.spec import HeadScore
 from mlops.models.trees import Trees
 from mlops.verify.claims import Subject
 from mlops.verify.monotone import prove_monotone
@@ -24,6 +25,7 @@ from mlops.verify.moves import Budget
 from mlops.verify.proof import subject_of
 from mlops.verify.spec import MonotoneSpec, VerifySpec
 from tests.components.ensembles import (
+    JOB,
     Row,
     column,
     domain,
@@ -250,3 +252,36 @@ def test_boosting_trained_with_a_constraint_is_proven(forced: bool) -> None:
         first, second = found.examples
         assert first.row["text_relevance"] < second.row["text_relevance"]  # type: ignore[operator] # numbers
         assert first.value > second.value
+
+
+@pytest.mark.parametrize("forced", [True, False])
+def test_forests_are_asked_beside_their_float32_thresholds(forced: bool) -> None:
+    """A forest casts inputs to float32; what is proved holds for floats beside each threshold."""
+    request = Domain(
+        name="D",
+        columns=(
+            JOB,
+            column("a", "number", minimum=0.0, maximum=1.0),
+            column("b", "number", minimum=0.0, maximum=1.0),
+        ),
+    )
+    rng = np.random.default_rng(0)
+    rows = {"a": rng.random(400), "b": rng.random(400)}
+    outcome = (rng.random(400) < rows["a"] * rows["b"]).astype(np.float64)
+    arguments = {"n_estimators": 12, "max_depth": 5, "random_state": 0}
+    if forced:
+        arguments |= {"monotonic_cst": [1, 0]}  # type: ignore[dict-item] # scikit-learn's own form
+    target = "sklearn.ensemble.RandomForestClassifier"
+    model = spec({"name": "m", "estimator": {"_target_": target, **arguments}})
+    fitted = {"h": SklearnPredictor(model, request, seed=0).fit(rows, outcome)}
+    whole = lower(fitted, request, HeadScore(head="h"))
+    within = subject_of(whole, request, VerifySpec(), clock=time.monotonic)
+    found = prove_monotone(within, "a", MonotoneSpec())
+    assert found.status == ("proven" if forced else "refuted")
+    cuts = np.unique(whole.trees.cut[whole.trees.feature == 0])
+    near = np.unique(np.clip([cuts, np.nextafter(cuts, 9), np.nextafter(cuts, -9)], 0, 1))
+    worst = 0.0
+    for b in rng.random(20):
+        asked = {"a": near, "b": np.full(len(near), b)}
+        worst = min(worst, float(np.diff(fitted["h"].predict(asked)).min()))
+    assert (worst < -1e-9) is not forced
