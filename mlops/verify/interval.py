@@ -27,6 +27,8 @@ _ROUNDS = 250  # of each
 _FEW_ROUNDS = 30  # of a row that the relaxation leans to
 _HEAT = 3.0  # of the leaves' spread that a row may be worse, and be gone on from
 _EQUAL = 1e-9  # of the largest sum: a row so near to a bound meets it
+_MOST_WORK = 30_000_000  # nodes times cells that are laid out for a search: some 10 s
+_ROWS = 2000  # drawn where there is no search
 _CLIMB_SHARE = 0.08  # of the time that goes to climbing before the branching
 
 Clock = Callable[[], float]
@@ -123,6 +125,8 @@ class _Plan:
             return Interval(plain, Ends(low, high), *rows, left <= _EQUAL * plain.reach, 0)
         trees = self.program.trees
         roots = trees.roots[raw.first : raw.last].tolist()
+        if self._too_large():
+            return self._sampled(head, i, plain, rng)
         splits = split_trees(trees, roots, self.variables)
         seeds = rng.spawn(2)
         with ThreadPoolExecutor(2) as pool:  # the kernels give up the interpreter's lock
@@ -133,6 +137,28 @@ class _Plan:
         low, high = self._scores(head, i, rows)
         optimal = least.optimal and most.optimal
         return Interval(certified, Ends(low, high), *rows, optimal, least.nodes + most.nodes)
+
+    def _too_large(self) -> bool:
+        """Tell whether laying out the search would alone take longer than most budgets.
+
+        It is told by counts and not by the clock, so that the same model gives the same interval.
+        """
+        program = self.program
+        asked = np.bincount(program.trees.feature + 1, minlength=len(program.sizes) + 1)
+        work = sum(len(v.shown) * int(asked[np.array(v.inputs) + 1].sum()) for v in self.variables)
+        return work > _MOST_WORK
+
+    def _sampled(self, head: Head, i: int, plain: Ends, rng: np.random.Generator) -> Interval:
+        """Return the plain interval beside the extremes of some rows drawn from all cells."""
+        cells = [rng.choice(np.flatnonzero(v.known), _ROWS) for v in self.variables]
+        rows = [
+            {v.name: v.shown[own[at]] for v, own in zip(self.variables, cells, strict=True)}
+            for at in range(_ROWS)
+        ]
+        raw = self.program.raw(self.program.encode(table_of(rows)), head)[i]
+        low, high = int(raw.argmin()), int(raw.argmax())
+        found = Ends(float(raw[low]), float(raw[high]))
+        return Interval(plain, found, rows[low], rows[high], optimal=False, nodes=0)
 
     def _end(self, splits: Splits, sign: float, rng: np.random.Generator) -> "_End":
         groups = [group_of(splits, root, sign=sign) for root in splits.roots]

@@ -31,6 +31,7 @@ from mlops.models.lowering_trees import Table
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore
 from mlops.verify import climb, relaxation
+from mlops.verify import interval as interval_room
 from mlops.verify.bounds import certify
 from mlops.verify.cells import Row, cut_columns, table_of
 from mlops.verify.groups import group_of, merge, split_trees
@@ -322,3 +323,16 @@ def test_search_notices_a_leaf_that_grew() -> None:
     cut[np.flatnonzero(program.trees.feature == -1)[0]] += 50.0
     after = search(Program(program.outline, replace(program.trees, cut=cut)), domain, nodes=3)
     assert after.found.high > before.found.high + 30
+
+
+def test_model_too_large_to_search_keeps_the_plain_interval(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interval_room, "_MOST_WORK", 0)
+    rng = np.random.default_rng(0)
+    domain, program = random_domain(rng), random_program(rng, 6)
+    found = bound(program, domain, budget_s=FOREVER, clock=time.monotonic, rng=rng)["h"][0]
+    plain = certify(program, domain).heads["h"].raw[0]
+    assert (found.certified.low, found.certified.high) == (plain.low, plain.high)
+    assert found.certified.low <= found.found.low < found.found.high <= found.certified.high
+    assert not found.optimal
