@@ -66,6 +66,14 @@ def consistency(
 def _serving(settings: Settings) -> Iterator[Finding]:
     serving, release = settings.serving, settings.release
     left_ms = serving.deadline_ms - serving.reserve_ms
+    if serving.faults_allowed and serving.port and serving.admin_port == serving.port:
+        yield Finding(
+            "check.consistency.ports",
+            Status.FAIL,
+            f"serving.admin_port={serving.admin_port} is the service's own port",
+            key=("serving", "admin_port"),
+            hint="give the fault switch a port of its own, or 0 for any",
+        )
     if serving.hang_ms < serving.deadline_ms:
         yield Finding(
             "check.consistency.hang",
@@ -252,7 +260,16 @@ def _custom(name: str, spec: CustomSpec, at: tuple[str, ...], known: set[str]) -
 
 
 def _output(settings: Settings, loaded: Contracts) -> Iterator[Finding]:
-    """Hold an expected value's unit against the answer's contract: rates are at most 1."""
+    """Hold what is answered against the answer's contract; rates are at most 1."""
+    asked, answered = loaded.request.identifier.name, loaded.output.identifier.name
+    if asked != answered:
+        yield Finding(
+            "check.consistency.output",
+            Status.FAIL,
+            f"an answer names candidates by {answered!r}, and a request by {asked!r}",
+            key=("contracts", "output", "_target_"),
+            hint="the identifier of both contracts is one column",
+        )
     score, spec = loaded.output.column("score"), settings.training.score
     if not isinstance(spec, ExpectedValueScore) or spec.clip is not None:
         return

@@ -72,6 +72,12 @@ class References:
             for field, name in (("outcome", head.outcome), ("given", head.given)):
                 if name:
                     yield from _column(domain, name, (*key, field), scope=Scope.OUTCOME)
+            if head.given and head.given == head.outcome:
+                message = (
+                    f"only rows in which {head.given!r} happened count, and all of those have it"
+                )
+                hint = "name what must have happened before, or leave `given` out"
+                yield wrong("check.reference.given", message, (*key, "given"), hint)
             if head.given_at:
                 yield from _number(domain, head.given_at, (*key, "given_at"))
         if isinstance(training.score, ExpectedValueScore):
@@ -99,6 +105,8 @@ class References:
     def quality(self) -> Findings:
         """Hold what is measured against the heads, the heuristics and the training contract."""
         quality, training = self.settings.quality, self.settings.training
+        if quality.time:
+            yield from _number(self.contracts.training, quality.time, ("quality", "time"))
         for at, evaluation in enumerate(quality.evaluations):
             yield from self._evaluation(evaluation, ("quality", "evaluations", str(at)))
         for at, versus in enumerate(quality.versus):
@@ -156,8 +164,8 @@ class References:
         if named and named not in heads:
             message = f"head {named!r} is not trained"
             yield wrong("check.reference.head", message, (*key, field), suggest(named, heads))
-        for column in evaluation.where:
-            yield from _column(training, column, (*key, "where", column))
+        for column, value in evaluation.where.items():
+            yield from _allowed(training, column, value, (*key, "where", column))
         for field in _NAMING:
             if name := getattr(evaluation, field, ""):
                 yield from _column(training, name, (*key, field))
@@ -193,6 +201,16 @@ def _number(domain: Domain, name: str, key: Key) -> Findings:
     if not absent and domain.column(name).is_category:
         message = f"column {name!r} holds texts, and numbers are needed here"
         yield wrong("check.reference.kind", message, key)
+
+
+def _allowed(domain: Domain, name: str, value: object, key: Key) -> Findings:
+    """Tell whether a contract has a column, and allows a value in it."""
+    absent = list(_column(domain, name, key))
+    yield from absent
+    categories = None if absent else domain.column(name).categories
+    if categories is not None and value not in categories:
+        message = f"column {name!r} is never {value!r}, so that no row would be left"
+        yield wrong("check.reference.category", message, key, suggest(str(value), categories))
 
 
 def _value(domain: Domain, name: str, key: Key) -> Findings:

@@ -36,9 +36,10 @@ RULES: Mapping[str, str] = MappingProxyType(
         "check.reference.column": "A column is named that the contract does not have.",
         "check.reference.kind": "The column exists and holds texts, where numbers are needed: a"
         " time, a gain.",
-        "check.reference.category": "A column is compared with a text that its contract never allows.",
-        "check.reference.given": "A head that counts only rows in which its own outcome happened has"
-        " nothing to tell apart.",
+        "check.reference.category": "A column is compared with a text that its contract never"
+        " allows.",
+        "check.reference.given": "A head that counts only rows in which its own outcome happened"
+        " has nothing to tell apart.",
         "check.reference.scope": "The column exists, and plays another part than is asked for;"
         " the contract's metadata tells which.",
         "check.reference.value": "What a probability is multiplied with must be a candidate's"
