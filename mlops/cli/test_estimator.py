@@ -1,4 +1,4 @@
-"""`mlops test-estimator`: does an algorithm keep what it promises? Small examples where not."""
+"""`mlops test-estimator`: tries what an algorithm promises, on small drawn examples."""
 
 import sys
 from collections.abc import Sequence

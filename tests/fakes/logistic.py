@@ -94,7 +94,7 @@ class HandWritten(ClassifierMixin, BaseEstimator):
             return np.exp(raw) / (1.0 + np.exp(raw))
         return 1.0 / (1.0 + np.exp(-np.clip(raw, -500, 500)))
 
-    def predict_proba(self, X: Any) -> Any:  # noqa: N803
+    def predict_proba(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's names
         rows = np.asarray(X, dtype=np.float64)
         if self.bug == "it centres by what is asked":
             rows = rows - 0.1 * rows.mean(axis=0)
@@ -102,5 +102,5 @@ class HandWritten(ClassifierMixin, BaseEstimator):
         pair = (rate, 1 - rate) if self.bug.startswith("it exchanges") else (1 - rate, rate)
         return np.stack(pair, axis=1)
 
-    def predict(self, X: Any) -> Any:  # noqa: N803
+    def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's names
         return self.classes_[self.predict_proba(X).argmax(axis=1)]

@@ -62,7 +62,7 @@ def test_a_seed_gives_the_same_verdict() -> None:
 
 def test_an_estimator_that_raises_is_told_with_its_error() -> None:
     class Raises(HandWritten):
-        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803 - its names
             message = "no such luck"
             raise RuntimeError(message)
 
