@@ -206,7 +206,7 @@ def _veritas(program: Program, raw: TreesRaw, budget: float, *, asked: str) -> J
         search = config.get_search(_as_veritas(veritas, program, raw))
         search.step_for(budget, 1000)
         bounds = search.current_bounds()
-        ends.append((float(bounds.top_of_open), float(bounds.best)))
+        ends.append((float(bounds.best), float(bounds.atleast)))  # what may be, what is
     certified, found = Ends(ends[0][0], ends[1][0]), Ends(ends[0][1], ends[1][1])
     print(f"  veritas: certified {_width(certified):.3f}, found {_width(found):.3f}, "
           f"{2 * budget:.0f} s")  # fmt: skip

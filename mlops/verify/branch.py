@@ -28,13 +28,14 @@ Cells = tuple[int, ...]
 
 _STEPS = 100  # steps of descent between two looks at the clock
 _FINE = 1e-3  # the last temperature, as a share of the leaves' spread
+_FINEST = 1e-4  # how much finer it may become where the bound is near to the best row
 _COOLER = 0.7
 _LEAVES = 30_000  # leaves that a box's groups may have together; with more, cutting it gains more
 _BOXES = 400  # boxes that wait at most: with groups of two sharing one, some 1 GB
 _GROWTH = 6.0  # how much a box's leaves may grow in one round of merges
 _RATE = 0.3  # of a temperature that a price moves in one step
 _MEET = 0.4  # of two groups' pairs of leaves meet, before they are counted
-_EQUAL = 1e-9  # of the largest sum: bounds so near to the best row are met
+_EQUAL = 1e-6  # of the largest sum: bounds so near to the best row are met
 _WORTH = 1e-3  # a pair of groups contradicts itself at least so much, or is not merged
 
 
@@ -80,7 +81,7 @@ class Found:
     Attributes:
         bound: No row has a larger sum, rounding included.
         best: The largest sum that a row was found for.
-        met: Whether nothing but rounding lies between the two.
+        met: Whether no more than a millionth of the largest possible sum lies between the two.
         nodes: How many boxes were looked into.
     """
 
@@ -161,16 +162,17 @@ class Search:
 
     def _descend(self, box: Box, packed: Packed, prices: Floats) -> None:
         """Lower the bound of a box, cooling down as soon as it pays no more."""
+        # The nearer the bound is to the best row, the less the smoothing may blur.
+        gap = max(-box.key - self._best, self._tolerance)
+        last = min(self._last, max(gap / (4 * len(box.groups)), _FINEST * self._last))
         mu = (3 if box.cooled else 100) * self._last
-        before = math.inf
-        while mu >= self._last and not self._limits.expired():
+        while mu >= last and not self._limits.expired():
             bound = relax(
                 packed, prices, steps=_STEPS, mu=(mu, mu * _COOLER), rate=_RATE,
             )  # fmt: skip
             if bound <= self._best:
                 return
             mu *= _COOLER
-            before = min(before, bound)
 
     def _prune(self, box: Box, tables: Tables, found: Duals) -> None:
         """Drop the leaves and cells that cannot beat the best row."""

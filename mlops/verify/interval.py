@@ -44,7 +44,8 @@ class Interval:
         found: The least and the largest raw score that a row was found for.
         least: The row with the least raw score found: each table column's value.
         largest: The row with the largest.
-        optimal: Whether nothing but the rounding of sums lies between certified and found.
+        optimal: Whether certified and found ends are the same, but for a millionth of what all
+            leaves together can reach.
         nodes: How many boxes the search looked into, both ends together.
     """
 

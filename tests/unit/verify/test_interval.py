@@ -164,8 +164,8 @@ def test_no_row_lies_outside_and_the_whole_search_is_exact(
     assert found.certified.high <= (plain.high or 0)
     if nodes is None:
         assert found.optimal
-        assert found.certified == pytest.approx((low, high), abs=1e-6)
-        assert found.found == pytest.approx((low, high), abs=1e-6)
+        assert found.certified == pytest.approx((low, high), abs=1e-4)
+        assert found.found == pytest.approx((low, high), abs=1e-4)
 
 
 @settings(max_examples=25, deadline=None)
@@ -241,7 +241,7 @@ def test_numpy_alone_is_sound_and_exact(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(climb, "_COMPILED", None)
     found = search(program, domain)
     assert found.optimal
-    assert found.certified == pytest.approx(brute(program, domain), abs=1e-6)
+    assert found.certified == pytest.approx(brute(program, domain), abs=1e-4)
 
 
 def test_more_thresholds_than_a_word_has_bits_stay_sound() -> None:
