@@ -88,3 +88,15 @@ def test_unseen_category_is_a_value_like_others() -> None:
     grown.add_leaf(0.0)
     grown.add_leaf(1.0)
     assert status(program_of(grown.finish()), "c") == "refuted"
+
+
+def test_value_that_the_contract_does_not_allow_refutes_nothing() -> None:
+    """No text but the two known ones keeps the pattern, which the search cannot know."""
+    grown = Table()
+    grown.begin_tree()
+    grown.add_codes(2, [True, True], children=(1, 2), flags=1)
+    grown.add_leaf(0.0)
+    grown.add_leaf(1.0)
+    columns = [*domain().columns[:-1], column("c", "category", pattern="(x|y)$")]
+    narrow = domain().model_copy(update={"columns": tuple(columns)})
+    assert status(program_of(grown.finish()), "c", narrow) == "undecided"

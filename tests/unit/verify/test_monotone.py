@@ -176,6 +176,15 @@ LINEAR: dict[str, tuple[list[dict[str, object]], dict[str, object], str]] = {
         [{"weight": 1.0}, {"weight": -3.0, "steps": [{"kind": "at_least", "value": 3.0}]}], {},
         "refuted",
     ),
+    "a fall between the corners of clipping steps, which ends and middle do not show": (
+        [
+            {"weight": 1.0},
+            {"weight": -3.0, "steps": [
+                {"kind": "at_least", "value": 2.5}, {"kind": "at_most", "value": 3.0},
+            ]},
+            {"weight": 2.0, "steps": [{"kind": "at_least", "value": 3.0}]},
+        ], {}, "refuted",
+    ),
     "a missing value filled with the middle is not the lowest": (
         [{"weight": 1.0, "steps": [{"kind": "fill", "value": 2.0}]}], {"missing": "lowest"},
         "refuted",
