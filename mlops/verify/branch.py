@@ -229,7 +229,7 @@ class Search:
 def spread(groups: Sequence[Group]) -> float:
     """Return how far a tree's best leaf lies above its middle one, on average."""
     spreads = [float(g.values.max() - np.median(g.values)) for g in groups]
-    return max(math.fsum(spreads) / len(spreads), 1e-9)
+    return max(math.fsum(spreads) / max(1, len(spreads)), 1e-9)
 
 
 def _priced(groups: Sequence[Group], prices: Floats) -> list[Group]:

@@ -164,9 +164,9 @@ class _Plan:
     def _end(self, splits: Splits, sign: float, rng: np.random.Generator) -> "_End":
         groups = [group_of(splits, root, sign=sign) for root in splits.roots]
         climber = _Climber(self, splits, sign, spread(groups), rng)
-        climber.start()
         if not groups:
             return _End(0.0, climber.row, optimal=True, nodes=0)
+        climber.start()
         limits = Limits(self.expired, self.node_limit)
         search = Search(groups, splits.cells, climber.best, try_row=climber.try_row, limits=limits)
         found = search.run()

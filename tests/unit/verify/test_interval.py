@@ -296,6 +296,13 @@ def replace_pattern(asked: Column, pattern: str | None) -> Column:
     return asked.model_copy(update={"pattern": pattern})
 
 
+def test_score_without_trees_is_its_baseline() -> None:
+    program = random_program(np.random.default_rng(1), 0)
+    found = search(program, random_domain(np.random.default_rng(1)))
+    assert found.optimal
+    assert found.found.low == found.found.high == pytest.approx(found.certified.high)
+
+
 def test_linear_score_is_exact_with_its_corners() -> None:
     raw = LinearRaw(
         intercept=1.0,
