@@ -50,6 +50,7 @@ def consistency(
     settings = composed.settings
     found = (
         *objectives_of(settings, folder, prediction),
+        *_ports(settings),
         *_serving(settings),
         *_traffic(settings, prediction),
         *_fallback(settings),
@@ -63,9 +64,8 @@ def consistency(
     return (Finding("check.consistency", Status.PASS, message),)
 
 
-def _serving(settings: Settings) -> Iterator[Finding]:
-    serving, release = settings.serving, settings.release
-    left_ms = serving.deadline_ms - serving.reserve_ms
+def _ports(settings: Settings) -> Iterator[Finding]:
+    serving = settings.serving
     if serving.faults_allowed and serving.port and serving.admin_port == serving.port:
         yield Finding(
             "check.consistency.ports",
@@ -74,6 +74,11 @@ def _serving(settings: Settings) -> Iterator[Finding]:
             key=("serving", "admin_port"),
             hint="give the fault switch a port of its own, or 0 for any",
         )
+
+
+def _serving(settings: Settings) -> Iterator[Finding]:
+    serving, release = settings.serving, settings.release
+    left_ms = serving.deadline_ms - serving.reserve_ms
     if serving.hang_ms < serving.deadline_ms:
         yield Finding(
             "check.consistency.hang",
