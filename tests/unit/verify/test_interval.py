@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from mlops.contracts.domain import Column, ColumnKind, Domain
 from mlops.contracts.roles import Scope
+from mlops.contracts.sample import draw
 from mlops.models.flat import (
     CategoryTerm,
     CodeInput,
@@ -159,6 +160,9 @@ def test_no_row_lies_outside_and_the_whole_search_is_exact(
     assert found.certified.low <= low
     assert high <= found.certified.high
     assert low <= found.found.low <= found.found.high <= high
+    rows = draw(domain, 300, rng, known={"item": ["i"], "job": ["x", "y", "z"]})
+    (raw,) = program.raw(program.encode(rows), program.outline.heads[0])
+    assert found.certified.low <= raw.min() <= raw.max() <= found.certified.high
     plain = certify(program, domain).heads["h"].raw[0]
     assert (plain.low or 0) <= found.certified.low
     assert found.certified.high <= (plain.high or 0)
@@ -232,6 +236,30 @@ def test_kernels_agree() -> None:
     start = relaxation.duals(packed, prices, mu=0.01).bound
     assert bounds["c"] == pytest.approx(bounds["numpy"], rel=1e-6)
     assert bounds["c"] < start
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_merged_groups_have_one_leaf_for_every_row_with_the_trees_sum(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    program, domain = random_program(rng, 4), random_domain(rng)
+    variables = cut_columns(program, domain)
+    splits = split_trees(program.trees, program.trees.roots.tolist(), variables)
+    groups = [group_of(splits, root, sign=1.0) for root in splits.roots]
+    whole = merge(merge(groups[0], groups[1]), merge(groups[2], groups[3]))
+    for _ in range(200):
+        cells = [int(rng.integers(count)) for count in splits.cells]
+        matrix = np.empty((1, len(INPUTS)))
+        for variable, chosen, cell in zip(variables, splits.chosen, cells, strict=True):
+            matrix[0, list(variable.inputs)] = variable.matrix[chosen[cell]]
+        raw = program.outline.heads[0].members[0].raw
+        assert isinstance(raw, TreesRaw)
+        (wanted,) = program.raw(matrix, program.outline.heads[0])
+        covers = np.ones(len(whole.values), dtype=bool)
+        for column_, at in enumerate(whole.variables):
+            piece = np.uint64(whole.pieces[column_][cells[at]])
+            covers &= (whole.masks[:, column_] >> piece) & np.uint64(1) > 0
+        assert whole.values[covers] + raw.baseline == pytest.approx(wanted, abs=1e-12)
+        assert covers.sum() == 1
 
 
 def test_numpy_alone_is_sound_and_exact(monkeypatch: pytest.MonkeyPatch) -> None:
