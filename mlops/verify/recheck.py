@@ -38,12 +38,10 @@ def recheck(stored: Certificate, task: Task, *, clock: Clock) -> Recheck:
         task: The bundle's program and contract, and today's claims.
         clock: Seconds, for the budgets.
     """
-    spec = task.spec.model_copy(
-        update={
-            "bound_s": stored.bound_s or task.spec.bound_s,
-            "bound_nodes": stored.bound_nodes,
-        }
-    )
+    spec = task.spec
+    if stored.bound_s:  # else it was made without a search, and today's budget is as good
+        budget = {"bound_s": stored.bound_s, "bound_nodes": stored.bound_nodes}
+        spec = spec.model_copy(update=budget)
     proved = prove_all(replace(task, spec=spec), clock=clock)
     subject = subject_of(task.program, task.domain, spec, clock=clock, bounds=proved)
     findings = (*proved.verdict().findings, _stands(stored, proved), _examples(stored, subject))
