@@ -18,7 +18,7 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with the locked dependencies; as root on Debian also system packages
 
-$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c mlops/verify/_search.c tools/setup.sh
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c mlops/proofs/_search.c tools/setup.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh
 	@touch $(READY)
 

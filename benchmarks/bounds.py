@@ -29,10 +29,10 @@ from mlops.models.lowering import lower
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore, ModelSpec
-from mlops.verify.bounds import Ends, raw_ends
-from mlops.verify.cells import cut_columns, table_of
-from mlops.verify.interval import Interval, bound
-from mlops.verify.reach import whole_box
+from mlops.proofs.bounds import Ends, raw_ends
+from mlops.proofs.cells import cut_columns, table_of
+from mlops.proofs.interval import Interval, bound
+from mlops.proofs.reach import whole_box
 
 BUDGET_S = 60.0
 ROWS = 10_000_000

@@ -27,13 +27,13 @@ from benchmarks.machine import write
 from mlops.base.digest import Json
 from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Texts
 from mlops.contracts.roles import Scope
+from mlops.cost.baseline import BASELINE
+from mlops.cost.calibration import calibrate
+from mlops.cost.host import HostProfile
+from mlops.cost.pipeline_work import UnknownWork, fit_work
 from mlops.models.estimator import build_estimator
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.spec import ModelSpec
-from mlops.verify.baseline import BASELINE
-from mlops.verify.calibration import calibrate
-from mlops.verify.host import HostProfile
-from mlops.verify.pipeline_work import UnknownWork, fit_work
 
 FACTOR = 1.5
 WANTED = 0.8

@@ -19,9 +19,9 @@ from mlops.models.lowering import lower
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore, ModelSpec
-from mlops.verify.monotone import prove_monotone
-from mlops.verify.proof import subject_of
-from mlops.verify.spec import MonotoneSpec, VerifySpec
+from mlops.proofs.monotone import prove_monotone
+from mlops.proofs.proof import subject_of
+from mlops.proofs.spec import MonotoneSpec, ProofsSpec
 
 BUDGET_S = 120.0
 BOOSTING = "sklearn.ensemble.HistGradientBoostingClassifier"
@@ -65,7 +65,7 @@ def main() -> None:
 
 def _decided(program: Program, domain: Domain, column: str) -> dict[str, Json]:
     start = time.monotonic()
-    spec = VerifySpec(bound_s=BUDGET_S)
+    spec = ProofsSpec(bound_s=BUDGET_S)
     subject = subject_of(program, domain, spec, clock=time.monotonic)
     found = prove_monotone(subject, column, MonotoneSpec())
     seconds = round(time.monotonic() - start, 2)

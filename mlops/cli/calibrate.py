@@ -27,8 +27,8 @@ def run(hydra: Sequence[str], output: Format, folder: Path) -> int:
     if not found:
         return 0
     from mlops.config.settings import folders
-    from mlops.verify import host
-    from mlops.verify.calibration import calibrate
+    from mlops.cost import host
+    from mlops.cost.calibration import calibrate
 
     console.say("timing this host by small fits, some ten seconds")
     profile = calibrate()
@@ -40,7 +40,7 @@ def run(hydra: Sequence[str], output: Format, folder: Path) -> int:
         lambda out: out.print(
             f"{profile.processor}, {profile.cores} cores, timed: costs are predicted to a factor"
             f" {profile.uncertainty:g}\n{path}\nCopy that file to another machine and name it in"
-            " verify.host to predict for this one there.",
+            " cost.host to predict for this one there.",
             soft_wrap=True,
         ),
     )

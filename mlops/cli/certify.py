@@ -21,10 +21,10 @@ from mlops.config.resolve import contracts
 from mlops.config.settings import Settings, allowed_packages, folders
 from mlops.models.artifact import LATEST, Bundle, BundleRef, load, point, resolve, write
 from mlops.models.certificate import Certificate, Property, told
+from mlops.proofs.declared import judge_range
+from mlops.proofs.proof import Task, prove_all
 from mlops.training import record
 from mlops.training.folders import Folders
-from mlops.verify.declared import judge_range
-from mlops.verify.proof import Task, prove_all
 
 _ANSWERS = {"proven": "green", "refuted": "bold red", "undecided": "yellow"}
 
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def certified(composed: Composed, folder: Path, *, keep: bool) -> Certified:
-    """Certify the bundle that a configuration names, within `verify.bound_s`.
+    """Certify the bundle that a configuration names, within `proofs.bound_s`.
 
     Args:
         composed: The configuration.
@@ -86,7 +86,7 @@ def certified(composed: Composed, folder: Path, *, keep: bool) -> Certified:
     path = resolve(settings.bundle, places.bundles, settings.name)
     bundle = load(path, packages=allowed_packages(settings))
     # Time alone ends this search: who asks for a minute wants what a minute gives.
-    spec = settings.verify.model_copy(update={"bound_nodes": None})
+    spec = settings.proofs.model_copy(update={"bound_nodes": None})
     task = Task(bundle.parts.program, bundle.parts.domain, spec, settings.seed)
     started = clock.monotonic()
     certificate = prove_all(task, clock=clock.monotonic)
@@ -108,7 +108,7 @@ def _write(bundle: Bundle, certificate: Certificate, places: Folders) -> BundleR
     if certificate.score != stated.score and certificate.score.covers(stated.score):
         raise ConfigError(
             "the range proved now is wider than the one that the bundle states: nothing is written",
-            hint=f"give it more than verify.bound_s={certificate.bound_s:g} seconds",
+            hint=f"give it more than proofs.bound_s={certificate.bound_s:g} seconds",
         )
     parts = replace(bundle.parts, certificate=certificate)
     written = write(parts, places.bundles)

@@ -23,14 +23,14 @@ from mlops.contracts.sample import draw
 from mlops.models.artifact import Bundle, load, resolve
 from mlops.models.certificate import Certificate
 from mlops.models.kernels import kernel_name
+from mlops.proofs.declared import judge_range
+from mlops.proofs.proof import Task
+from mlops.proofs.recheck import recheck
 from mlops.quality.measure import from_json
 from mlops.quality.verdicts import judge
 from mlops.release.gates import Decision, decide
 from mlops.release.latency import judge_latency, time_calls
 from mlops.release.report import ReportFormat, as_document, render
-from mlops.verify.declared import judge_range
-from mlops.verify.proof import Task
-from mlops.verify.recheck import recheck
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -68,7 +68,7 @@ def gate(composed: Composed, folder: Path) -> tuple[Bundle, Decision]:
     path = resolve(settings.bundle, folders(settings, folder).bundles, settings.name)
     bundle = load(path, packages=allowed_packages(settings))
     quality, parts = _quality(bundle), bundle.parts
-    task = Task(parts.program, parts.domain, settings.verify, settings.seed)
+    task = Task(parts.program, parts.domain, settings.proofs, settings.seed)
     proved = recheck(parts.certificate, task, clock=SystemClock().monotonic)
     verdicts = (
         _checked(composed, folder),

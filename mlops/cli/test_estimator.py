@@ -9,6 +9,7 @@ from typing import Any, cast
 import yaml
 from rich.console import Console as RichConsole
 
+from mlops.algorithms.relation import CLAIMS, Property
 from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
 from mlops.base.verdict import Status, Verdict, to_json, worst
@@ -18,7 +19,6 @@ from mlops.config.compose import Composed, run_application
 from mlops.config.resolve import contracts
 from mlops.config.settings import allowed_packages
 from mlops.models.heuristics import Heuristic, History, fit_heuristic
-from mlops.verify.relation import CLAIMS, Property
 
 _HELP = """\
 usage: mlops test-estimator TARGET [options] [--format text|json] [KEY=VALUE ...]
@@ -133,9 +133,9 @@ def _options(arguments: Sequence[str]) -> _Options:
 
 
 def _estimator(path: str, options: _Options, *, conventions: bool) -> tuple[Verdict, ...]:
+    from mlops.algorithms import trial
+    from mlops.algorithms.conventions import check_conventions
     from mlops.base.target import load_class
-    from mlops.verify import algorithms
-    from mlops.verify.conventions import check_conventions
 
     # The person who types a class to be tried means it: any package may hold it.
     found: type[Any] = load_class(path, object, packages=(path.partition(".")[0],))
@@ -149,11 +149,11 @@ def _estimator(path: str, options: _Options, *, conventions: bool) -> tuple[Verd
         estimator = found(**options.arguments)
     except TypeError as error:
         raise ConfigError(f"{path} cannot be built: {error}", hint="see --argument") from error
-    tried = algorithms.try_estimator(
+    tried = trial.try_estimator(
         estimator,
         properties=options.properties,
-        examples=int(options.number("--examples", algorithms.EXAMPLES)),
-        tolerance=options.number("--tolerance", algorithms.TOLERANCE),
+        examples=int(options.number("--examples", trial.EXAMPLES)),
+        tolerance=options.number("--tolerance", trial.TOLERANCE),
         random_seed=int(options.number("--seed", 0)),
     )
     return (tried, check_conventions(estimator)) if conventions else (tried,)
@@ -163,8 +163,8 @@ def _heuristic(name: str, options: _Options, given: Arguments) -> tuple[Verdict,
     verdicts: list[Verdict] = []
 
     def job(composed: Composed) -> None:
-        from mlops.verify import algorithms
-        from mlops.verify.relations_heuristic import PROPERTIES
+        from mlops.algorithms import trial
+        from mlops.algorithms.relations_heuristic import PROPERTIES
 
         settings, loaded = composed.settings, contracts(composed)
         spec = settings.training.heuristics.get(name)
@@ -182,12 +182,12 @@ def _heuristic(name: str, options: _Options, given: Arguments) -> tuple[Verdict,
         properties = options.properties
         if properties is None and spec.kind == "static":  # its score is the place on the page
             properties = [p for p in PROPERTIES if p is not Property.CANDIDATE_ORDER]
-        tried = algorithms.try_heuristic(
+        tried = trial.try_heuristic(
             fit,
             training=loaded.training,
             request=loaded.request,
             properties=properties,
-            examples=int(options.number("--examples", algorithms.EXAMPLES)),
+            examples=int(options.number("--examples", trial.EXAMPLES)),
             random_seed=int(options.number("--seed", 0)),
         )
         verdicts.append(tried)

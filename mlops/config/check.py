@@ -22,8 +22,8 @@ from mlops.config.settings import allowed_packages, folders
 from mlops.config.typed_calls import Script, calls
 from mlops.config.typed_check import check_types
 from mlops.contracts.opaque import uncompiled
+from mlops.cost.cost import Prediction
 from mlops.models.estimator import model_problems
-from mlops.verify.cost import Prediction
 from mlops.verify.dataflow import trace
 from mlops.verify.probe import probe
 from mlops.verify.probe_heuristic import probe_heuristics
@@ -125,7 +125,7 @@ class _Service:
         heads = ", ".join(head.name for head in settings.training.heads)
         heuristics = ", ".join(settings.training.heuristics)
         demands = len(settings.quality.floors) + len(settings.quality.versus)
-        claimed = len(settings.verify.monotone) + len(settings.verify.independent)
+        claimed = len(settings.proofs.monotone) + len(settings.proofs.independent)
         wrong = self.found.setdefault("references", [])
         for name, rule, passed in (
             ("check.data", rules.data, f"rows come from {settings.data.source.kind}"),

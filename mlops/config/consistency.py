@@ -15,13 +15,13 @@ from mlops.config.resolve import Contracts
 from mlops.config.settings import Settings
 from mlops.contracts.domain import ColumnKind, Domain
 from mlops.contracts.roles import Scope
+from mlops.cost.cost import Prediction
 from mlops.models.spec import (
     CustomSpec,
     ExpectedValueScore,
     FeeWeightedPopularitySpec,
     PopularitySpec,
 )
-from mlops.verify.cost import Prediction
 
 _NAMED_COLUMNS = ("key", "value", "column")
 _MONTH_S = 28 * 86_400

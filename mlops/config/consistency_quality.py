@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from mlops.base.verdict import Finding, Status
 from mlops.config.settings import Settings
+from mlops.cost.cost import Prediction
 from mlops.data.spec import JobBoardSource
 from mlops.quality.spec import (
     BinaryEvaluation,
@@ -12,7 +13,6 @@ from mlops.quality.spec import (
     RankingValueEvaluation,
     Versus,
 )
-from mlops.verify.cost import Prediction
 
 _OF_MODELS_ONLY = ("log_loss", "log_loss_skill", "calibration_error", "calibration_ratio")
 _AT_MOST_ONE = ("auc", "log_loss_skill")

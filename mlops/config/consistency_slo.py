@@ -9,10 +9,10 @@ from mlops.base.telemetry import DECISION_SECONDS, DECISIONS, MODEL_SECONDS
 from mlops.base.verdict import Finding, Status
 from mlops.config.origin import short
 from mlops.config.settings import Settings
+from mlops.cost.cost import Prediction
 from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.objective import Counts, Objective
-from mlops.verify.cost import Prediction
 
 _DAY_S = 86_400
 

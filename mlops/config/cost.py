@@ -8,17 +8,17 @@ from mlops.base.verdict import Finding, Status
 from mlops.config.compose import Composed
 from mlops.config.resolve import Contracts
 from mlops.config.settings import Settings, allowed_packages, folders
+from mlops.cost import host
+from mlops.cost.baseline import BASELINE
+from mlops.cost.budget import Budgets, Key, figure, judge
+from mlops.cost.cost import Job, Learner, Prediction, predict
+from mlops.cost.host import HostProfile
+from mlops.cost.pipeline_work import UnknownWork
 from mlops.data.size import Size, size, usable_share
 from mlops.data.spec import CsvSource
 from mlops.models.estimator import build_estimator
 from mlops.models.spec import CustomSpec, StaticSpec
 from mlops.training import record
-from mlops.verify import host
-from mlops.verify.baseline import BASELINE
-from mlops.verify.cost import Job, Learner, Prediction, predict
-from mlops.verify.cost_findings import Budgets, Key, figure, judge
-from mlops.verify.host import HostProfile
-from mlops.verify.pipeline_work import UnknownWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def cost(composed: Composed, loaded: Contracts, folder: Path) -> Costed:
         profile, key = host_of(settings, folder)
     except ConfigError as error:
         finding = Finding(
-            "check.cost.host", Status.FAIL, error.message, key=("verify", "host"), hint=error.hint
+            "check.cost.host", Status.FAIL, error.message, key=("cost", "host"), hint=error.hint
         )
         return Costed((finding,))
     known = rows_of(settings, loaded, folder)
@@ -83,21 +83,21 @@ def host_of(settings: Settings, folder: Path) -> tuple[HostProfile, Key]:
     Raises:
         ConfigError: The configuration names no profile that there is.
     """
-    spec = settings.verify
+    spec = settings.cost
     if host.THIS in spec.hosts:
-        raise ConfigError(f"verify.hosts.{host.THIS} is taken: it is where the check runs")
+        raise ConfigError(f"cost.hosts.{host.THIS} is taken: it is where the check runs")
     own = host.place(folders(settings, folder).root, host.machine())
     here = host.load(own) if own.is_file() else shipped()
     if spec.host == host.THIS:
         return here, ()
     if spec.host in spec.hosts:
         declared = host.declared(spec.host, spec.hosts[spec.host], here)
-        return declared, ("verify", "hosts", spec.host)
+        return declared, ("cost", "hosts", spec.host)
     if spec.host.endswith(".json") or "/" in spec.host:
         loaded = host.load(folder / spec.host)
-        return loaded.model_copy(update={"name": Path(spec.host).stem}), ("verify", "host")
+        return loaded.model_copy(update={"name": Path(spec.host).stem}), ("cost", "host")
     known = ", ".join([host.THIS, *spec.hosts])
-    raise ConfigError(f"verify.host is {spec.host!r}; known: {known}, or a file that ends in .json")
+    raise ConfigError(f"cost.host is {spec.host!r}; known: {known}, or a file that ends in .json")
 
 
 def shipped() -> HostProfile:

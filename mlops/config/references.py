@@ -22,9 +22,9 @@ from mlops.data.spec import CsvSource
 from mlops.models.builder import HYDRA_WORDS, hydra_words, suggest
 from mlops.models.heuristics import Heuristic
 from mlops.models.spec import CustomSpec, ExpectedValueScore, StaticSpec
+from mlops.proofs.declared import claim_problems
 from mlops.quality.spec import Evaluation
 from mlops.slo.check import validate
-from mlops.verify.declared import claim_problems
 
 Findings = Iterator[Finding]
 
@@ -86,7 +86,7 @@ class References:
     def claims(self) -> Findings:
         """Hold what is claimed of the model against the request's contract and the heads."""
         heads = [head.name for head in self.settings.training.heads]
-        yield from claim_problems(self.settings.verify, self.contracts.request, heads)
+        yield from claim_problems(self.settings.proofs, self.contracts.request, heads)
 
     def heuristics(self) -> Findings:
         """Hold heuristics against the contracts, those of the user's own against their `fit`."""

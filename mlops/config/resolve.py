@@ -98,7 +98,7 @@ def plan(composed: Composed, loaded: Contracts, folder: Path) -> Plan:
         model=settings.model,
         training=settings.training,
         quality=settings.quality,
-        verify=settings.verify,
+        proofs=settings.proofs,
         folders=places,
         config=cast("Json", settings.model_dump(mode="json")),
     )

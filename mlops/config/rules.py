@@ -48,7 +48,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "check.reference.heuristic": "A heuristic is named that is not declared.",
         "check.reference.file": "A file is named that is not there.",
         "check.slo": "An SLO file is not OpenSLO v1, or asks for a series that nobody exports.",
-        "check.claims": "`verify.monotone` or `verify.independent` claims what no model can be held"
+        "check.claims": "`proofs.monotone` or `proofs.independent` claims what no model can be held"
         " to: of a column or an answer that is not there, or an order of texts.",
         "check.flow": "Columns are followed from the contract through each step to the estimator:"
         " names, types, missing values, unseen categories. No data are read.",

@@ -8,8 +8,10 @@ from pydantic import Field, model_validator
 from mlops.base.errors import ConfigError
 from mlops.base.section import Section, contradiction
 from mlops.contracts.spec import ContractsSpec
+from mlops.cost.spec import CostSpec
 from mlops.data.spec import DataSpec
 from mlops.models.spec import ModelSpec
+from mlops.proofs.spec import ProofsSpec
 from mlops.quality.spec import QualitySpec
 from mlops.release.spec import ReleaseSpec
 from mlops.serving.faults import FaultKind, parse
@@ -63,7 +65,11 @@ class Settings(Section):
     slo: SloSpec
     """Objectives and alerts."""
     verify: VerifySpec = VerifySpec()
-    """What is checked before anything runs, and what is proved about a model."""
+    """What is tried before anything runs."""
+    cost: CostSpec = CostSpec()
+    """The machine that a cost is predicted for."""
+    proofs: ProofsSpec = ProofsSpec()
+    """What is proved about a model, and for how long."""
 
     @model_validator(mode="after")
     def _fallback_is_declared(self) -> Self:

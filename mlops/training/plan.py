@@ -8,10 +8,10 @@ from mlops.contracts.schema import Schema
 from mlops.data.sources import Source
 from mlops.data.spec import SplitSpec
 from mlops.models.spec import ModelSpec
+from mlops.proofs.spec import ProofsSpec
 from mlops.quality.spec import QualitySpec
 from mlops.training.folders import Folders
 from mlops.training.spec import TrainingSpec
-from mlops.verify.spec import VerifySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Plan:
         model: The pipeline.
         training: Heads, score, heuristics and budgets.
         quality: What is measured.
-        verify: What is claimed of the model, and how long a proof may take.
+        proofs: What is claimed of the model, and how long a proof may take.
         folders: Where files are kept.
         config: The composed configuration, for the record.
     """
@@ -48,6 +48,6 @@ class Plan:
     model: ModelSpec
     training: TrainingSpec
     quality: QualitySpec
-    verify: VerifySpec
+    proofs: ProofsSpec
     folders: Folders
     config: Json

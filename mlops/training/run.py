@@ -21,6 +21,7 @@ from mlops.models.lowering import lower
 from mlops.models.parity import prove
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
+from mlops.proofs.proof import Task, prove_all
 from mlops.quality.evaluate import evaluate
 from mlops.quality.measure import Measurement, to_json
 from mlops.quality.subject import Subject
@@ -30,7 +31,6 @@ from mlops.training.intake import Intake, take_in
 from mlops.training.plan import Plan
 from mlops.training.record import CostRecord, DataRecord, RunRecord, SplitRecord
 from mlops.training.subjects import HeuristicSubject, ProgramSubject
-from mlops.verify.proof import Task, prove_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _make(plan: Plan, split: Split, steps: _Steps) -> _Made:
             rows=plan.training.parity_rows,
         )
     with steps.step("certify"):
-        task = Task(program, plan.request, plan.verify, plan.seed)
+        task = Task(program, plan.request, plan.proofs, plan.seed)
         certificate = prove_all(task, clock=steps.clock.monotonic)
     return _Made(program, heuristics, parity, certificate, fit_cpu_s)
 

@@ -1,1 +1,1 @@
-"""Floor 4: what can be proved about a compiled model without running the job."""
+"""Floor 4: what becomes of a contract's columns in a pipeline, before it sees any data."""

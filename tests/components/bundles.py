@@ -7,7 +7,7 @@ import numpy as np
 from mlops.models.artifact import BundleRef, Parts, write
 from mlops.models.heuristics import FittedHeuristic, History, fit_heuristic
 from mlops.models.spec import FeeWeightedPopularitySpec, HeuristicSpec, PopularitySpec, StaticSpec
-from mlops.verify.bounds import certify
+from mlops.proofs.bounds import certify
 from tests.components.toys import program, toy
 
 OUTCOMES = {"open_bandit": ("click", "click"), "search_ranking": ("apply", "applied")}

@@ -36,7 +36,7 @@ def test_host_is_timed_and_its_figures_are_used(tmp_path: Path) -> None:
     checked = mlops("check", "service=search_ranking", "--format", "json", store)
     assert "timed by `mlops check --calibrate`" in checked
     copied = mlops(
-        "check", "service=search_ranking", f"verify.host={profile['profile']}", store,
+        "check", "service=search_ranking", f"cost.host={profile['profile']}", store,
         "--format", "json",
     )  # fmt: skip
     assert f"on {Path(profile['profile']).stem}" in copied

@@ -13,7 +13,8 @@ SOURCES = sorted((ROOT / "mlops").rglob("*.py"))
 
 HEAVY = (
     "evidently", "hydra", "mlflow", "mlops.config", "mlops.data", "mlops.release",
-    "mlops.training", "mlops.verify", "omegaconf", "pandas", "pandera", "pyarrow", "ray", "rich",
+    "mlops.training", "mlops.verify", "mlops.proofs", "mlops.cost", "mlops.algorithms",
+    "omegaconf", "pandas", "pandera", "pyarrow", "ray", "rich",
     "scipy", "sklearn",
 )  # fmt: skip
 
@@ -25,7 +26,7 @@ FACING = {
     "prometheus_client": {"serving/instruments.py"},
     "uvicorn": {"serving/server.py"},
     "rich": {"cli"},
-    "sklearn": {"models", "verify"},
+    "sklearn": {"models", "algorithms", "cost"},
     "ctypes": {"serving/model_worker.py"},
 }
 

@@ -14,8 +14,8 @@ from tests.components.bundles import write_bundle
 
 SERVICE = "search_ranking"
 CLAIMS = (
-    "verify.monotone={success_fee:{},text_relevance:{}}",
-    "verify.independent={job_id:{}}",
+    "proofs.monotone={success_fee:{},text_relevance:{}}",
+    "proofs.independent={job_id:{}}",
 )
 
 
@@ -32,7 +32,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def certify(store: Path, *more: str) -> int:
-    return main(["certify", f"service={SERVICE}", f"store.root={store}", "verify.bound_s=1", *more])
+    return main(["certify", f"service={SERVICE}", f"store.root={store}", "proofs.bound_s=1", *more])
 
 
 def test_refuted_claim_is_shown_by_two_rows_and_is_a_no(
@@ -61,7 +61,7 @@ def test_machines_get_all_of_it_and_nothing_is_written(
 
 def test_written_bundle_is_a_new_one_with_the_certificate(store: Path) -> None:
     old = resolve("latest", store / "bundles", SERVICE)
-    assert certify(store, "--write", "verify.independent={job_id:{}}") == 0
+    assert certify(store, "--write", "proofs.independent={job_id:{}}") == 0
     new = resolve("latest", store / "bundles", SERVICE)
     assert new != old
     assert load(old).parts.certificate.properties == ()

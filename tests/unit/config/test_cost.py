@@ -14,8 +14,8 @@ from mlops.config.compose import Composed, compose
 from mlops.config.cost import cost
 from mlops.config.resolve import Contracts, contracts
 from mlops.config.settings import Settings
-from mlops.verify import host
-from mlops.verify.baseline import BASELINE
+from mlops.cost import host
+from mlops.cost.baseline import BASELINE
 
 ROOT = Path(__file__).parents[3]
 
@@ -67,7 +67,7 @@ def test_host_that_was_timed_is_predicted_with_its_own_figures(tmp_path: Path) -
 def test_declared_machine_is_slower_by_its_speed_and_named(tmp_path: Path) -> None:
     spot: Json = {"spot": {"speed": 0.25, "cores": 8, "memory_mb": 64_000}}
     here = one(look(tmp_path), "cpu").value
-    found = one(look(tmp_path, verify={"host": "spot", "hosts": spot}), "cpu")
+    found = one(look(tmp_path, cost={"host": "spot", "hosts": spot}), "cpu")
     assert here is not None
     assert found.value == pytest.approx(4 * here)
     assert "on spot" in found.message
@@ -76,7 +76,7 @@ def test_declared_machine_is_slower_by_its_speed_and_named(tmp_path: Path) -> No
 def test_calibration_of_another_machine_is_read_from_its_file(tmp_path: Path) -> None:
     timed = BASELINE.model_copy(update={"measured": True, "uncertainty": 1.5, "memory_mb": 300.0})
     host.save(timed, tmp_path / "profiles" / "cluster.json")
-    found = look(tmp_path, verify={"host": "profiles/cluster.json"})
+    found = look(tmp_path, cost={"host": "profiles/cluster.json"})
     assert "on cluster" in one(found, "cpu").message
     assert one(found, "machine").status is Status.FAIL
 
@@ -87,8 +87,8 @@ def test_calibration_of_another_machine_is_read_from_its_file(tmp_path: Path) ->
 )
 def test_machine_that_nobody_described_is_refused(named: str, says: str, tmp_path: Path) -> None:
     cluster: Json = {"cluster": {"cores": 8, "memory_mb": 64_000}}
-    found = look(tmp_path, verify={"host": named, "hosts": cluster})
-    assert [(each.status, each.key) for each in found] == [(Status.FAIL, ("verify", "host"))]
+    found = look(tmp_path, cost={"host": named, "hosts": cluster})
+    assert [(each.status, each.key) for each in found] == [(Status.FAIL, ("cost", "host"))]
     assert says in found[0].message
 
 

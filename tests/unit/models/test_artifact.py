@@ -20,7 +20,7 @@ from mlops.models.artifact import FILES, BundleRef, Parts, load, point, resolve,
 from mlops.models.heuristics import History, fit_heuristic
 from mlops.models.manifest import MANIFEST, Manifest
 from mlops.models.spec import FeeWeightedPopularitySpec, StaticSpec
-from mlops.verify.bounds import certify
+from mlops.proofs.bounds import certify
 from tests.components.toys import program, rows_of, toy
 
 

@@ -16,7 +16,7 @@ from mlops.models.parity import prove
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore
-from mlops.verify.bounds import certify
+from mlops.proofs.bounds import certify
 from tests.components.toys import spec, toy
 
 ENSEMBLE = "sklearn.ensemble"

@@ -11,7 +11,7 @@ from mlops.contracts.domain import ColumnKind, Floats
 from mlops.contracts.sample import draw
 from mlops.models.certificate import Range
 from mlops.models.parity import prove
-from mlops.verify.bounds import certify
+from mlops.proofs.bounds import certify
 from tests.components.pipelines import ENSEMBLE, PRE, cases, compiled
 
 

@@ -11,7 +11,7 @@ from mlops.models.lowering import lower
 from mlops.models.parity import prove
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.spec import HeadScore
-from mlops.verify.bounds import certify
+from mlops.proofs.bounds import certify
 from tests.components.toys import spec, toy
 
 LINEAR = "sklearn.linear_model"

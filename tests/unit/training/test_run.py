@@ -98,7 +98,15 @@ def test_record_tells_the_run_and_comes_back(folder: Path, trained: Trained) -> 
     assert found.data.split.train_rows + found.data.split.test_rows == len(_rows())
     assert isinstance(found.config, dict)
     assert found.config["name"] == "search_ranking"
-    assert set(found.cost.steps_s) == {"read", "validate", "fit", "compile", "certify", "evaluate", "bundle"}
+    assert set(found.cost.steps_s) == {
+        "read",
+        "validate",
+        "fit",
+        "compile",
+        "certify",
+        "evaluate",
+        "bundle",
+    }
     assert found.cost.peak_memory_mb > 50
     assert isinstance(found.environment, dict)
     packages = found.environment["packages"]
