@@ -212,7 +212,9 @@ def _veritas(program: Program, raw: TreesRaw, budget: float, *, asked: str) -> J
     certified, found = Ends(ends[0][0], ends[1][0]), Ends(ends[0][1], ends[1][1])
     print(f"  veritas: certified {_width(certified):.3f}, found {_width(found):.3f}, "
           f"{2 * budget:.0f} s")  # fmt: skip
-    return {"certified": list(certified), "found": list(found), "seconds": 2 * budget}
+    none_found = not np.isfinite([*found]).all()
+    return {"certified": list(certified), "found": None if none_found else list(found),
+            "seconds": 2 * budget}  # fmt: skip
 
 
 def _as_veritas(veritas: Any, program: Program, raw: TreesRaw) -> Any:
