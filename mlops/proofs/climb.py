@@ -8,10 +8,7 @@ says what they score.
 Source: Lourenco, Martin and Stutzle, Iterated local search, in Handbook of Metaheuristics (2003).
 """
 
-import importlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,34 +16,11 @@ import numpy.typing as npt
 from mlops.contracts.domain import Floats
 from mlops.models.kernels import Kernel
 from mlops.proofs.cells import Variable
+from mlops.proofs.compiled import compiled
 from mlops.proofs.groups import Splits, Words
 
 Int32s = npt.NDArray[np.int32]
 Bytes = npt.NDArray[np.uint8]
-
-
-class _Compiled(Protocol):
-    """The functions of the C extension."""
-
-    def climb(
-        self, tables: Sequence[npt.NDArray[np.generic]], rounds: int, heat: float, seed: int,
-        other: int, /,
-    ) -> float: ...  # fmt: skip
-
-
-def _load_compiled() -> _Compiled | None:
-    try:
-        return cast("_Compiled", importlib.import_module("mlops.proofs._search"))
-    except ImportError:
-        return None
-
-
-_COMPILED = _load_compiled()
-
-
-def kernel_here() -> Kernel:
-    """Return which kernel climbs in this process."""
-    return "numpy" if _COMPILED is None else "c"
 
 
 _CELLS_MOST = 4096
@@ -133,11 +107,12 @@ def climb(
     Returns:
         The sum of the row's leaves.
     """
-    if kernel == "numpy" or _COMPILED is None or np.diff(slopes.cells).max() > _CELLS_MOST:
+    fast = compiled(kernel)
+    if fast is None or np.diff(slopes.cells).max() > _CELLS_MOST:
         return _search(slopes, row, rounds, heat, rng)
     seed, other = (int(x) for x in rng.integers(0, 2**63, 2))
     tables = [getattr(slopes, name) for name in Slopes.__slots__]
-    return _COMPILED.climb([*tables, row], rounds, heat, seed, other)
+    return fast.climb([*tables, row], rounds, heat, seed, other)
 
 
 def _search(

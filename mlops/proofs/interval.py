@@ -17,7 +17,8 @@ from mlops.models.program import Program
 from mlops.proofs.bounds import Ends, raw_ends, summed
 from mlops.proofs.branch import Limits, Search, spread
 from mlops.proofs.cells import Row, Variable, cut_columns, table_of
-from mlops.proofs.climb import Int32s, climb, kernel_here, lay_out
+from mlops.proofs.climb import Int32s, climb, lay_out
+from mlops.proofs.compiled import compiled
 from mlops.proofs.groups import Splits, group_of, split_trees
 from mlops.proofs.linear import linear_extremes
 from mlops.proofs.reach import Box, whole_box
@@ -202,7 +203,7 @@ class _Climber:
         self._plan, self._splits, self._rng = plan, splits, rng
         self._slopes = lay_out(splits, plan.variables, sign=sign)
         self._heat = _HEAT * spread
-        self._compiled = kernel_here() == "c"
+        self._compiled = compiled() is not None
         self.best = -math.inf
         self._cells = self._somewhere()
 

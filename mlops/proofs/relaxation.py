@@ -12,42 +12,21 @@ Optimization for Machine Learning (2011), section 1.3; Misic, Optimization of tr
 Operations Research 68 (2020), section 2; Kingma and Ba, Adam, ICLR (2015), for the descent.
 """
 
-import importlib
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops.contracts.domain import Floats
 from mlops.models.kernels import Kernel
+from mlops.proofs.compiled import compiled
 from mlops.proofs.packing import Index, Packed, Tables
 
 _EVERY = 20  # steps of descent between two evaluations
 _MEAN, _SQUARE, _FLOOR = 0.9, 0.99, 1e-3
 _TINY = 1e-290  # below it a sum of shares has lost its digits
 _ADDITIONS = 20_000  # more than any one sum of a group's leaves or a cell's prices has
-
-
-class _Compiled(Protocol):
-    """The function of the C extension."""
-
-    def relax(
-        self, tables: Sequence[npt.NDArray[np.generic]], steps: int, mu: float, last: float,
-        rate: float, /,
-    ) -> float: ...  # fmt: skip
-
-
-def _load_compiled() -> _Compiled | None:
-    try:
-        return cast("_Compiled", importlib.import_module("mlops.proofs._search"))
-    except ImportError:
-        return None
-
-
-_COMPILED = _load_compiled()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +63,12 @@ def relax(
     Returns:
         The bound of the prices but for rounding; `duals` gives the sound one.
     """
-    if kernel == "numpy" or _COMPILED is None:
+    fast = compiled(kernel)
+    if fast is None:
         return _descend(packed, prices, steps, mu, rate)
     tables = [getattr(packed.tables, name) for name in Tables.__slots__]
     open_cells = packed.open_cells.astype(np.uint8)
-    return _COMPILED.relax([*tables, packed.allowed, open_cells, prices], steps, *mu, rate)
+    return fast.relax([*tables, packed.allowed, open_cells, prices], steps, *mu, rate)
 
 
 def _descend(

@@ -7,6 +7,6 @@ class VerifySpec(Section):
     """What `mlops check` does besides reading the configuration."""
 
     probe: bool = True
-    """Whether `check` fits and asks the pipeline once on some 200 rows drawn from the contract.
-    It runs none of your data, and finds what no signature tells; switch it off for estimators
-    that are slow or heavy to build."""
+    """Whether `check` fits and asks the pipeline, and heuristics of your own, once on some 200 rows
+    drawn from the contract. It runs none of your data, and finds what no signature tells; switch it
+    off for estimators that are slow or heavy to build."""

@@ -31,7 +31,7 @@ from mlops.models.kernels import Kernel
 from mlops.models.lowering_trees import Table
 from mlops.models.program import Program
 from mlops.models.spec import HeadScore
-from mlops.proofs import climb, relaxation
+from mlops.proofs import compiled, relaxation
 from mlops.proofs import interval as interval_room
 from mlops.proofs.bounds import certify
 from mlops.proofs.cells import Row, cut_columns, table_of
@@ -216,7 +216,7 @@ def test_more_nodes_never_loosen_the_interval() -> None:
     assert widths[-1] < widths[0]
 
 
-@pytest.mark.skipif(climb.kernel_here() != "c", reason="no C kernel here")
+@pytest.mark.skipif(compiled.compiled() is None, reason="no C kernel here")
 def test_kernels_agree() -> None:
     program, domain = hard_case(4)
     splits = split_trees(program.trees, program.trees.roots.tolist(), cut_columns(program, domain))
@@ -265,8 +265,7 @@ def test_merged_groups_have_one_leaf_for_every_row_with_the_trees_sum(seed: int)
 def test_numpy_alone_is_sound_and_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(8)
     domain, program = random_domain(rng), random_program(rng, 6)
-    monkeypatch.setattr(relaxation, "_COMPILED", None)
-    monkeypatch.setattr(climb, "_COMPILED", None)
+    monkeypatch.setattr(compiled, "_COMPILED", None)
     found = search(program, domain)
     assert found.optimal
     assert found.certified == pytest.approx(brute(program, domain), abs=1e-4)
