@@ -8,6 +8,7 @@ says what they score.
 Source: Lourenco, Martin and Stutzle, Iterated local search, in Handbook of Metaheuristics (2003).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np

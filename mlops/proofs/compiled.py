@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 from mlops.models.kernels import Kernel
 
+Arrays = Sequence[npt.NDArray[np.generic]]
+
 
 class Compiled(Protocol):
-    """The functions of the C extension."""
+    """The functions of the C extension; the last of the arrays is changed in place."""
 
-    def climb(
-        self, tables: Sequence[npt.NDArray[np.generic]], rounds: int, heat: float, seed: int,
-        other: int, /,
-    ) -> float: ...  # fmt: skip
+    def climb(self, tables: Arrays, rounds: int, heat: float, seed: int, other: int, /) -> float:
+        """Climb from a row, as `mlops.proofs.climb.climb` says; return the best sum."""
+        ...
 
-    def relax(
-        self, tables: Sequence[npt.NDArray[np.generic]], steps: int, mu: float, last: float,
-        rate: float, /,
-    ) -> float: ...  # fmt: skip
+    def relax(self, tables: Arrays, steps: int, mu: float, last: float, rate: float, /) -> float:
+        """Lower the dual, as `mlops.proofs.relaxation.relax` says; return its bound."""
+        ...
 
 
 def _load() -> Compiled | None:
