@@ -318,5 +318,5 @@ def _there(path: Path, reference: str) -> Path:
 def _absent(reference: str) -> BundleError:
     return BundleError(
         f"there is no bundle {reference!r}",
-        hint="`latest`, six or more digits of a digest, or a path with a slash in it",
+        hint="train one; or name it by six or more digits of its digest, or a path with a slash",
     )
