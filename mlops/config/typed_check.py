@@ -22,9 +22,12 @@ from mlops.models.stubs import stubs_name, write_stubs
 
 # YAML can give no array and no frame, so that their types would only cost seconds.
 _HEAVY = "numpy.*,pandas.*,pandera.*,scipy.*,pyarrow.*,polars.*,matplotlib.*,torch.*"
+# Code without annotations, or named where it is imported, is a matter of style and runs as well.
 _CONFIG = """\
 [mypy]
 strict = True
+implicit_reexport = True
+disallow_untyped_calls = False
 follow_imports = skip
 ignore_missing_imports = True
 [mypy-{own}]

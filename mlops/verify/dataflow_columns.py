@@ -41,6 +41,7 @@ class Flowing:
         low: Least value; None if nothing bounds it.
         high: Largest value; None if nothing bounds it.
         above: Whether `low` itself is excluded.
+        bounded: Whether it has two ends although the data decide where, as behind a scaler.
         categories: All texts that can come; None if the set is open or these are no texts.
         many: Whether it stands for several columns whose number depends on the data.
         identifier: Whether it names candidates, so that its values grow in number with the data.
@@ -54,6 +55,7 @@ class Flowing:
     low: float | None = None
     high: float | None = None
     above: bool = False
+    bounded: bool = False
     categories: tuple[str, ...] | None = None
     many: bool = False
     identifier: bool = False
@@ -73,7 +75,7 @@ class Flowing:
     def unbounded(self) -> bool:
         """Whether it is a number that nothing bounds on some side."""
         numbers = self.kind in (Kind.NUMBER, Kind.INTEGER)
-        return numbers and (self.low is None or self.high is None)
+        return numbers and not self.bounded and (self.low is None or self.high is None)
 
 
 @dataclass(frozen=True, slots=True)

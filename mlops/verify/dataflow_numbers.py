@@ -92,8 +92,11 @@ def _indicators(stream: Stream) -> list[Flowing]:
 
 
 def same(part: Part, stream: Stream, report: Report) -> Stream:
-    """Return numbers that may be anything, one for each."""
-    return accept(part, stream, report).each(lambda column: _kept(column, number(column)))
+    """Return numbers that may be anything, one for each; bounded somewhere if they were."""
+    stream = accept(part, stream, report)
+    return stream.each(
+        lambda column: replace(_kept(column, number(column)), bounded=not column.unbounded)
+    )
 
 
 def _kept(before: Flowing, after: Flowing) -> Flowing:
@@ -216,6 +219,7 @@ def _product(chosen: Sequence[Flowing]) -> Flowing:
         missing=any(column.missing for column in chosen),
         low=0.0 if not negative else None if reach is None else -reach,
         high=reach,
+        bounded=not any(column.unbounded for column in chosen),
     )
 
 
@@ -249,5 +253,7 @@ def project(part: Part, stream: Stream, report: Report) -> Stream:
     if made is None:
         return unknown(stream, part.name.lower())
     source = tuple(dict.fromkeys(s for column in stream.columns for s in column.source))
-    name = part.name.lower()
-    return Stream(tuple(Flowing(f"{name}{at}", Kind.NUMBER, source) for at in range(made)))
+    name, bounded = part.name.lower(), not stream.where(lambda column: column.unbounded)
+    return Stream(
+        tuple(Flowing(f"{name}{at}", Kind.NUMBER, source, bounded=bounded) for at in range(made))
+    )

@@ -197,6 +197,33 @@ def test_class_of_ones_own_is_held_to_its_own_signature(
     assert told.keys() == {("estimator", "alpha"), ("estimator", "names", "0")}
 
 
+def test_code_without_annotations_and_a_class_named_where_it_is_imported_are_no_fault(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "untyped_code").mkdir()
+    (tmp_path / "untyped_code" / "__init__.py").write_text(
+        "from untyped_code.mine import Mine, Rule\n"
+    )
+    (tmp_path / "untyped_code" / "mine.py").write_text(
+        "class Mine:\n    def __init__(self, alpha=1.0):\n        self.alpha = alpha\n\n\n"
+        "class Rule:\n    @classmethod\n    def fit(cls, history, *, strength=1.0):\n"
+        "        return cls()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    script = Script()
+    for at, (path, method) in enumerate(
+        [("mine.Mine", ""), ("mine.Rule", "fit"), ("Mine", ""), ("Rule", "fit")]
+    ):
+        node = Target.model_validate({"_target_": f"untyped_code.{path}"})
+        script.add(at, [Call(node, AT, method)], lambda _: True)
+    wrong = Target.model_validate({"_target_": "untyped_code.Mine", "alhpa": 2.0})
+    script.add(4, [Call(wrong, AT)], lambda _: True)
+    found = checked(script, folder, "untyped_code").findings
+    assert {at: [f.check for f in each] for at, each in found.items()} == {
+        4: ["check.arguments.unknown"]
+    }
+
+
 def test_store_that_cannot_be_written_is_trouble_and_no_crash(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     found = check_types(Script(), tmp_path / "file" / "check", ("sklearn",))

@@ -492,6 +492,23 @@ def test_number_that_nothing_bounds_is_noted_for_a_forest() -> None:
     assert any(f.check == "check.flow.unbounded" and "'spend'" in f.message for f in found)
 
 
+SCALERS = {
+    "standard": [SCALE],
+    "robust": [of("preprocessing.RobustScaler")],
+    "products": [SCALE, of("preprocessing.PolynomialFeatures")],
+    "components": [SCALE, of("decomposition.PCA", n_components=1)],
+}
+
+
+@pytest.mark.parametrize("steps", SCALERS)
+@pytest.mark.parametrize(("column", "wide"), [("price", False), ("spend", True)])
+def test_scaled_number_is_bounded_if_the_contract_bounds_it(
+    steps: str, column: str, wide: bool
+) -> None:
+    found = flow(model(step([column], *SCALERS[steps]), estimator=FOREST)).findings
+    assert ("check.flow.unbounded" in {finding.check for finding in found}) is wide
+
+
 def test_regressor_on_a_chance_is_noted_and_no_fault() -> None:
     node = model(step(NUMBERS), estimator=of("linear_model.Ridge"))
     found = flow(node).findings
