@@ -37,6 +37,7 @@ follow_untyped_imports = True
 follow_imports = skip
 follow_imports_for_stubs = True
 """
+_SCRIPT = "<string>"  # what mypy calls the text that it is given
 _UNEXPECTED = re.compile(r'^Unexpected keyword argument "(\w+)" for ([^;]+)(?:; (.+))?$')
 _MISSING = re.compile(r"^Missing (?:named|positional) arguments? (.+) (?:for|in call to) (.+)$")
 _INCOMPATIBLE = re.compile(
@@ -106,8 +107,19 @@ def _run_mypy(text: str, stubs: Path, config: Path) -> tuple[list[str], str]:
             del os.environ["MYPYPATH"]
         else:
             os.environ["MYPYPATH"] = before
-    trouble = (failed.strip() or "mypy stopped").splitlines()[-1] if code > 1 else ""
-    return said.splitlines(), trouble
+    lines = said.splitlines()
+    return lines, _trouble(failed, lines) if code > 1 else ""
+
+
+def _trouble(failed: str, lines: Sequence[str]) -> str:
+    """Return why mypy stopped: its own last word, or the first place that it cannot read."""
+    if failed.strip():
+        return failed.strip().splitlines()[-1]
+    for line in lines:
+        if line.startswith("{"):
+            error = json.loads(line)
+            return f"{error['file']}:{error['line']}: {error['message']}"
+    return "mypy stopped"
 
 
 def _project_folders() -> list[str]:
@@ -133,7 +145,9 @@ def _by_service(lines: Iterable[str], script: Script) -> dict[int, list[Finding]
         if not line.startswith("{"):
             continue
         error = json.loads(line)
-        if error["severity"] != "error" or not 0 < error["line"] <= len(script.owners):
+        # A file of the user's own that does not parse is told too, at lines that are not ours.
+        ours = error["file"] == _SCRIPT and 0 < error["line"] <= len(script.owners)
+        if error["severity"] != "error" or not ours:
             continue
         service, key = script.owners[error["line"] - 1]
         if service >= 0 and key:

@@ -229,3 +229,19 @@ def test_store_that_cannot_be_written_is_trouble_and_no_crash(tmp_path: Path) ->
     found = check_types(Script(), tmp_path / "file" / "check", ("sklearn",))
     assert "cannot write" in found.trouble
     assert found.findings == {}
+
+
+def test_a_file_that_does_not_parse_is_no_fault_of_the_calls(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "unparsable_own"
+    package.mkdir()
+    package.joinpath("__init__.py").write_text("def f(:\n" * 40)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    script = Script()
+    for service in range(3):
+        node = Target.model_validate({"_target_": "unparsable_own.Mine"})
+        script.add(service, [Call(node, AT, "")], lambda _: True)
+    found = check_types(script, folder, ("sklearn", "mlops", "unparsable_own"))
+    assert found.findings == {}
+    assert "unparsable_own/__init__.py:1: " in found.trouble
