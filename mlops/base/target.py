@@ -5,12 +5,36 @@ that configuration cannot call arbitrary code: no function, no other class, no o
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from mlops.base.errors import ConfigError
 
 T = TypeVar("T")
+
+
+class StoppedError(Exception):
+    """Code of a project's own asked to end the whole program."""
+
+
+@contextmanager
+def contained() -> Generator[None, None, None]:
+    """Let code of a project's own end nothing but itself.
+
+    `sys.exit(0)` in it would else end a check or a gate with exit code 0 and without a word.
+
+    Raises:
+        StoppedError: It raised SystemExit, or another exception that is no `Exception`; a person's
+            Ctrl-C goes through.
+    """
+    try:
+        yield
+    except (Exception, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        message = f"it ended the program: {type(error).__name__}: {error}"
+        raise StoppedError(message) from error
 
 
 def load_class(path: str, expected: type[T], *, packages: Sequence[str]) -> type[T]:
@@ -31,8 +55,9 @@ def load_class(path: str, expected: type[T], *, packages: Sequence[str]) -> type
         )
     module_name, _, name = path.rpartition(".")
     try:
-        found: object = getattr(importlib.import_module(module_name), name)
-    except (Exception, SystemExit) as error:  # a project's own module may do anything
+        with contained():
+            found: object = getattr(importlib.import_module(module_name), name)
+    except Exception as error:  # a project's own module may do anything
         own = isinstance(error, ImportError | AttributeError)
         cause = str(error) if own else f"{type(error).__name__}: {error}"
         raise ConfigError(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops.base.errors import ConfigError, MlopsError
-from mlops.base.target import load_class
+from mlops.base.target import contained, load_class
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.config.compose import Composed
 from mlops.config.consistency import consistency
@@ -107,7 +107,8 @@ class _Service:
     def _ask(self, engine: str, look: Callable[[], Iterable[Finding]]) -> None:
         """Note what an engine says; one that breaks hides nothing of the others, and is no pass."""
         try:
-            self.found[engine] = list(look())
+            with contained():
+                self.found[engine] = list(look())
         except MlopsError as error:
             self.found[engine] = list(failures(f"check.{engine}", error))
         except Exception as error:  # whatever a class of the user's own may raise

@@ -30,6 +30,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
+from mlops.base.target import StoppedError, contained
 from mlops.config.explain import explain, require
 from mlops.config.hydra_guard import bound_files, refuse_code, refuse_folders, refuse_imports
 from mlops.config.keys import allowed_names, is_known
@@ -107,9 +108,12 @@ def run_application(
         try:
             with _told(arguments, roots):
                 composed = _read(config)
-            job(composed)
+            with contained():
+                job(composed)
         except MlopsError as error:  # Hydra would print it in its own way
             failures.append(_of_member(error))
+        except StoppedError as stop:
+            failures.append(_of_member(ConfigError(f"code that a `_target_` names: {stop}")))
 
     # Without it Hydra prints a traceback of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"

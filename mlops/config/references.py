@@ -59,10 +59,22 @@ class References:
                 "relative paths start where the command runs",
             )
         split = self.settings.data.split
-        yield from _number(self.contracts.training, split.column, ("data", "split", "column"))
+        yield from self._time(split.column, ("data", "split", "column"))
         if split.observed_until:
             key = ("data", "split", "observed_until")
             yield from _number(self.contracts.training, split.observed_until, key)
+
+    def _time(self, name: str, key: Key) -> Findings:
+        """Hold a column that rows are ordered by: a number, and not what is to be predicted."""
+        yield from _number(self.contracts.training, name, key)
+        heads = [head.name for head in self.settings.training.heads if head.outcome == name]
+        if heads:
+            yield wrong(
+                "check.reference.time",
+                f"{'.'.join(key)}: {name!r} is the outcome of head {heads[0]!r}, not a time",
+                key,
+                "name the column that says when a row was logged",
+            )
 
     def training(self) -> Findings:
         """Hold heads and the score against the training contract."""
@@ -106,7 +118,7 @@ class References:
         """Hold what is measured against the heads, the heuristics and the training contract."""
         quality, training = self.settings.quality, self.settings.training
         if quality.time:
-            yield from _number(self.contracts.training, quality.time, ("quality", "time"))
+            yield from self._time(quality.time, ("quality", "time"))
         for at, evaluation in enumerate(quality.evaluations):
             yield from self._evaluation(evaluation, ("quality", "evaluations", str(at)))
         for at, versus in enumerate(quality.versus):

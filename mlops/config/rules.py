@@ -36,6 +36,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "check.reference.column": "A column is named that the contract does not have.",
         "check.reference.kind": "The column exists and holds texts, where numbers are needed: a"
         " time, a gain.",
+        "check.reference.time": "Rows are ordered in time, and this column is what is predicted.",
         "check.reference.category": "A column is compared with a text that its contract never"
         " allows.",
         "check.reference.given": "A head that counts only rows in which its own outcome happened"

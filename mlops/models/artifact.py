@@ -318,5 +318,5 @@ def _there(path: Path, reference: str) -> Path:
 def _absent(reference: str) -> BundleError:
     return BundleError(
         f"there is no bundle {reference!r}",
-        hint="train one; or name it by six or more digits of its digest, or a path with a slash",
+        hint="train one, which is then `latest`; or name six digits of a digest, or a path with a slash",
     )

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mlops.base.errors import ConfigError, MlopsError
+from mlops.base.target import contained
 from mlops.base.verdict import Finding, Status
 from mlops.contracts.domain import Column, Domain, Floats, Table
 from mlops.models.compilable import refusal
@@ -269,7 +270,8 @@ def _answers(predictor: SklearnPredictor, table: Table) -> tuple[Floats, Excepti
 
 def _attempt(step: Step) -> Exception | None:
     try:
-        step()
+        with contained():
+            step()
     except Exception as error:  # a user's own part may raise anything
         cause = error.__cause__
         return cause if isinstance(error, ConfigError) and isinstance(cause, Exception) else error

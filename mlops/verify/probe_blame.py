@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from mlops.base.target import contained
 from mlops.contracts.domain import Floats
 from mlops.models.spec import ModelSpec
 from mlops.verify.dataflow_columns import Key
@@ -70,8 +71,9 @@ def failing(
         for part in parts:
             step: Any = part.value
             try:
-                values = step.fit_transform(values, outcome)
-                later = [step.transform(rows) for rows in later]
+                with contained():
+                    values = step.fit_transform(values, outcome)
+                    later = [step.transform(rows) for rows in later]
             except Exception as error:  # whatever it raises is what is looked for
                 return part, error
     return None

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mlops.base.errors import ConfigError
-from mlops.base.target import load_class
+from mlops.base.target import StoppedError, contained, load_class
 from mlops.base.verdict import Finding, Status
 from mlops.contracts.domain import Column, Domain, Table
 from mlops.contracts.sample import draw_columns
@@ -102,7 +102,8 @@ def _examine(
         yield _finding(message, (*key, "_target_"))
         return
     try:
-        fitted = fit_heuristic(spec, rows.history, packages=packages).heuristic
+        with contained():
+            fitted = fit_heuristic(spec, rows.history, packages=packages).heuristic
     except ConfigError as error:
         yield _finding(f"{class_name}.fit fails: {error.__cause__}", key)
         return
@@ -136,7 +137,8 @@ def _unknown(fitted: Heuristic, rows: _Rows) -> list[str]:
 def _asked(class_name: str, fitted: Heuristic, rows: _Rows, key: Key) -> Iterator[Finding]:
     def attempt(what: str, step: Callable[[], object]) -> Finding | None:
         try:
-            step()
+            with contained():
+                step()
         except Exception as error:  # it is the user's code
             return _failed(f"{class_name}.{what}", error, rows.page, rows, key)
         return None
@@ -165,7 +167,7 @@ def _failed(what: str, error: Exception, table: Table, rows: _Rows, key: Key) ->
         return _finding(f"{what} reads column {error.args[0]!r}, which is not there", key, hint)
     told = f"{type(error).__name__}: {error}".splitlines()[0]
     message = f"{what} fails on rows drawn from the contract: {told}"
-    if not rows.invented:
+    if not rows.invented or isinstance(error, StoppedError):
         return _finding(message, key)
     hint = (
         f"texts of {', '.join(rows.invented)} were made up and need not keep their patterns; "

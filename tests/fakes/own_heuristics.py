@@ -1,5 +1,6 @@
 """Heuristics of a user's own, one right and the others wrong in one way each."""
 
+import sys
 from typing import Any, Self
 
 import numpy as np
@@ -92,3 +93,11 @@ class Unfinished(Heuristic):
 
     def score(self, table: Table, rows: int) -> Any:
         return np.zeros(rows)
+
+
+class EndsTheProgram(ByFee):
+    """Asks the interpreter to end as if all were well."""
+
+    @classmethod
+    def fit(cls, history: History, *, power: float = 1.0) -> Self:
+        sys.exit(0)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from mlops.base.errors import ConfigError
 from mlops.cli.main import main
 from mlops.cli.scaffold import project_files
+from mlops.config.compose import Composed, run_application
 
 SHOP = "check_shop"
 
@@ -135,3 +137,25 @@ def test_help_tells_formats_and_exit_codes(capsys: pytest.CaptureFixture[str]) -
 def test_sarif_is_a_format_of_check_only(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gate", "--format", "sarif"]) == 2
     assert "is no format here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["check", "gate", "train"])
+def test_code_that_ends_the_program_is_no_pass(
+    project: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = project / SHOP / "heuristic.py"
+    text = path.read_text()
+    start = text.index("        taken = np.asarray")
+    path.write_text(f"{text[:start]}        raise SystemExit(0)\n{text[start:]}")
+    assert main([command, "service=check_shop"]) == 2
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.out + captured.err
+    assert captured.out + captured.err
+
+
+def test_job_that_ends_the_program_is_a_wrong_configuration(project: Path) -> None:
+    def ends(composed: Composed) -> None:
+        raise SystemExit(0)
+
+    with pytest.raises(ConfigError, match="it ended the program: SystemExit: 0"):
+        run_application("train", ["service=check_shop"], ends, folder=project)

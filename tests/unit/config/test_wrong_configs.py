@@ -80,6 +80,12 @@ WRONG = {
     "a key is missing in a file": own(
         "training:\n  heads:\n    - name: click\n", 6, "training.heads.0.outcome is missing"
     ),
+    "rows are split by what is predicted": typed(
+        "data.split.column=click", "'click' is the outcome of head 'click', not a time"
+    ),
+    "figures are drawn over what is predicted": typed(
+        "quality.time=click", "'click' is the outcome of head 'click', not a time"
+    ),
     # types and bounds
     "a text stands for a number in an override": typed(
         "serving.deadline_ms=fast", 'serving.deadline_ms is "fast"', "it should be a valid number"

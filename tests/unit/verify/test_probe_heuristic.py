@@ -55,6 +55,12 @@ def test_what_a_request_lacks_or_a_page_needs_fails(name: str, says: str) -> Non
     assert says in found.message
 
 
+def test_one_that_ends_the_program_is_told_and_ends_nothing() -> None:
+    (found,) = probed("EndsTheProgram")
+    assert "it ended the program: SystemExit: 0" in found.message
+    assert (found.status, found.key) == (Status.FAIL, KEY)
+
+
 def test_class_that_lacks_methods_fails_at_its_name() -> None:
     (found,) = probed("Unfinished")
     assert (found.status, found.key) == (Status.FAIL, (*KEY, "_target_"))
