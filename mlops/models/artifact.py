@@ -318,5 +318,5 @@ def _there(path: Path, reference: str) -> Path:
 def _absent(reference: str) -> BundleError:
     return BundleError(
         f"there is no bundle {reference!r}",
-        hint="train one, which is then `latest`; or name six digits of a digest, or a path with a slash",
+        hint="`mlops train` makes `latest`; a digest takes six digits or more, a path a slash",
     )
