@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -201,9 +202,10 @@ def _read(path: Path) -> Domain:
         return Domain.model_validate_json(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", hint=_USAGE) from error
-    except ValueError as error:
-        first = " ".join(str(error).splitlines()[1:3])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
         raise ContractError(
-            f"{path} is no contract: {first}",
+            f"{path} is no contract: {where}: {first['msg']}",
             hint="write one with `mlops contract show request --as json`",
         ) from error

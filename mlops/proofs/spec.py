@@ -39,7 +39,7 @@ class ProofsSpec(Section):
     and this is for a busy machine; `mlops certify` is ended by this alone: give it 60 and up."""
     bound_nodes: Annotated[int, Field(ge=0)] | None = 1
     """Boxes that the search in `train` looks into for each end of each raw score. A count keeps
-    bundles the same from run to run, which time does not; null: time alone."""
+    bundles the same from run to run, unless `bound_s` ends it first; null: time alone."""
     monotone: dict[str, MonotoneSpec] = Field(default_factory=dict)
     """Number columns that an answer follows in one direction, by name."""
     independent: dict[str, IndependentSpec] = Field(default_factory=dict)
