@@ -166,7 +166,7 @@ def _json(row: Row) -> Json:
         "exact": row.exact,
         "seconds": round(row.seconds, 2),
         "plain_stage": row.said.stage,
-        "plain_says": row.said.text,
+        "plain_says": row.said.text.replace(f"{sys.prefix}/", ""),
     }
 
 
