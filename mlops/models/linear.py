@@ -110,14 +110,15 @@ class LinearSum:
             Shape [n].
         """
         # One after the other, so that a row's score does not depend on the rows beside it.
-        return np.ascontiguousarray(np.cumsum(self._terms(matrix), axis=1)[:, -1])
+        return np.ascontiguousarray(np.cumsum(self.terms(matrix), axis=1)[:, -1])
 
     def reach(self, matrix: Floats) -> Floats:
         """Return the sum of the terms' sizes, by which a sum's rounding is measured, shape [n]."""
-        sizes: Floats = np.abs(self._terms(matrix)).sum(axis=1)
+        sizes: Floats = np.abs(self.terms(matrix)).sum(axis=1)
         return sizes
 
-    def _terms(self, matrix: Floats) -> Floats:
+    def terms(self, matrix: Floats) -> Floats:
+        """Return what is added up, in order, shape [n, number of terms]."""
         intercept = np.full((len(matrix), 1), self._intercept)
         numbers = [block.terms(matrix) for block in self._blocks]
         return np.concatenate([intercept, *numbers, self._weights(matrix)], axis=1)

@@ -114,6 +114,10 @@ class Program:
         """Return the sum of the sizes that a linear member of a head adds up, shape [n]."""
         return self._sums[head.name, member].reach(matrix)
 
+    def terms(self, matrix: Floats, head: Head, member: int) -> Floats:
+        """Return what a linear member of a head adds up, in order, shape [n, number of terms]."""
+        return self._sums[head.name, member].terms(matrix)
+
     def heads(self, matrix: Floats, *, kernel: Kernel | None = None) -> dict[str, Floats]:
         """Return every head's output for encoded rows.
 

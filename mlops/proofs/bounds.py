@@ -117,8 +117,15 @@ def _column(program: Program, domain: Domain, term: NumberTerm) -> Column:
 
 def raw_ends(program: Program, raw: Raw, box: Box) -> Ends:
     """Return an interval that a raw score cannot leave for any row of a box."""
-    if isinstance(raw, TreesRaw):
-        return _trees(program, raw, box)
+    return _trees(program, raw, box) if isinstance(raw, TreesRaw) else _sum(_linear(raw, box))
+
+
+def linear_reach(raw: LinearRaw, box: Box) -> float:
+    """Return the largest sum of terms' sizes in a box, by which rounding is measured."""
+    return _exact_sum(ends.reach for ends in _linear(raw, box))
+
+
+def _linear(raw: LinearRaw, box: Box) -> list[Ends]:
     terms = [Ends(raw.intercept, raw.intercept)]
     for term in raw.numbers:
         low, high, missing = box.numbers[term.column]
@@ -131,7 +138,7 @@ def raw_ends(program: Program, raw: Raw, box: Box) -> Ends:
         allowed = box.codes[group.column]
         weights = [w for code, w in enumerate(group.weights) if allowed >> code & 1]
         terms.append(Ends(min(weights), max(weights)))
-    return _sum(terms)
+    return terms
 
 
 def _after(term: NumberTerm, ends: tuple[float, float]) -> Ends:

@@ -14,6 +14,7 @@ from mlops.models.program import Program
 from mlops.models.spec import HeadScore
 from mlops.proofs.cells import Variable
 from mlops.proofs.moves import Budget, Fall, Mover, Part, Witness
+from mlops.proofs.reach import whole_box
 from mlops.proofs.shift import Shift, largest_shift, ordinary
 
 TOLERANCE = 1e-9
@@ -51,15 +52,15 @@ class Subject:
 
     def mover(self, column: str) -> Mover | None:
         """Return a column that heads read or the score is proportional to, or None."""
-        contract = self.domain.column(column)
+        contract, box = self.domain.column(column), whole_box(self.program, self.domain)
         for at, variable in enumerate(self.variables):
             if variable.name == column:
-                return Mover(self.program, contract, self.variables, at)
+                return Mover(self.program, contract, self.variables, at, box)
         if column != self.value_column:
             return None
         shown = ordinary(contract.interval)
         unread = Variable(column, (), np.zeros((2, 0)), shown, np.ones(2, dtype=np.bool_))
-        return Mover(self.program, contract, (*self.variables, unread), len(self.variables))
+        return Mover(self.program, contract, (*self.variables, unread), len(self.variables), box)
 
     def quantity(self, of: str) -> Callable[[Table], Floats]:
         """Return what runs the program on a table and gives the score or a head's output."""

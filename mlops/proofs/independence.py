@@ -53,7 +53,7 @@ def _linear(mover: Mover, part: Part, raw: LinearRaw) -> Fall:
     values: list[Shown] = list(mover.variable.shown)
     if not mover.column.is_category:
         values = [*corners(mover, raw), *([None] if mover.column.nullable else [])]
-    ways = [linear_falls(mover, part, values), linear_falls(mover, part, values[::-1])]
+    ways = [linear_falls(mover, part, raw, values), linear_falls(mover, part, raw, values[::-1])]
     return max(ways, key=lambda fall: (fall.witness is not None, fall.most))
 
 

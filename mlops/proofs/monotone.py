@@ -101,17 +101,19 @@ def _pairs(mover: Mover, missing: Missing) -> list[Pair]:
 
 def _linear(mover: Mover, part: Part, raw: LinearRaw, sign: int, missing: Missing) -> Fall:
     values = list(corners(mover, raw))
-    falls = [_missing(mover, part, values, sign, missing)]
+    falls = [_missing(mover, part, raw, values, sign, missing)]
     if not same_sign(mover, raw, sign):
-        falls.append(linear_falls(mover, part, values[::sign]))
+        falls.append(linear_falls(mover, part, raw, values[::sign]))
     return max(falls, key=_badness)
 
 
-def _missing(mover: Mover, part: Part, values: list[Shown], sign: int, missing: Missing) -> Fall:
+def _missing(
+    mover: Mover, part: Part, raw: LinearRaw, values: list[Shown], sign: int, missing: Missing
+) -> Fall:
     if not mover.column.nullable or missing == "ignore":
         return Fall(0.0, 0.0)
     step = [None, values[0]] if missing == "lowest" else [values[-1], None]
-    return linear_falls(mover, part, step[::sign])
+    return linear_falls(mover, part, raw, step[::sign])
 
 
 def _badness(fall: Fall) -> tuple[bool, float]:

@@ -10,11 +10,15 @@ import numpy as np
 from mlops.contracts.domain import Column, ColumnKind
 from mlops.models.flat import CodeInput, Head, LinearRaw, NumberTerm, Raw, TreesRaw
 from mlops.models.program import Program
+from mlops.proofs.bounds import linear_reach
 from mlops.proofs.cells import Row, Shown, Variable, table_of
 from mlops.proofs.change import Cells, Piece, Splits, least, quick, rounding
+from mlops.proofs.reach import Box
 
 Pair = tuple[int, int]
 """Two cells of a column: where it comes from and where it goes to."""
+
+_ROUNDINGS = 8 * 2.0**-53  # of one float operation, with room for its product and its sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,14 @@ class Mover:
         column: What the contract says of the column.
         variables: All columns in cells.
         at: Which of them moves.
+        box: All that the contract allows.
     """
 
     program: Program
     column: Column
     variables: tuple[Variable, ...]
     at: int
+    box: Box
 
     @property
     def variable(self) -> Variable:
@@ -162,14 +168,16 @@ def _told_apart(
             yield (first, second), splits.pieces(at, first, second, tellers=nodes)
 
 
-def linear_falls(mover: Mover, part: Part, values: Sequence[Shown]) -> Fall:
+def linear_falls(mover: Mover, part: Part, raw: LinearRaw, values: Sequence[Shown]) -> Fall:
     """Tell whether a linear raw score falls from one value of a column to the next.
 
-    Its terms are separate, so that the other columns do not matter.
+    Only the terms that read the column change. A float sum follows one of them whatever the others
+    are; where several change, it does so up to the rounding of the largest sum there can be.
 
     Args:
         mover: The column.
         part: The raw score.
+        raw: The same, as a sum.
         values: The values, in order.
     """
     if len(values) < 2:
@@ -177,20 +185,20 @@ def linear_falls(mover: Mover, part: Part, values: Sequence[Shown]) -> Fall:
     rows = [{**_somewhere(mover), mover.variable.name: value} for value in values]
     matrix = mover.program.encode(table_of(rows))
     with np.errstate(over="ignore", invalid="ignore"):
-        scores = mover.program.raw(matrix, part.head)[part.member]
-        steps = np.diff(scores)
-    if not np.isfinite(steps).all():
+        terms = mover.program.terms(matrix, part.head, part.member)
+    if not np.isfinite(terms).all():
         return Fall(math.inf, 0.0)
-    sizes = mover.program.reach(matrix, part.head, part.member)
-    slack = 8 * 2.0**-53 * (1 + _terms(part.raw)) * float(sizes.max())
-    worst = int(steps.argmin())
-    if steps[worst] >= -slack:
-        return Fall(max(0.0, -float(steps[worst])), slack)
-    return Fall(-float(steps[worst]), slack, Witness(values[worst], values[worst + 1], {}))
-
-
-def _terms(raw: Raw) -> int:
-    return len(raw.numbers) + len(raw.categories) if isinstance(raw, LinearRaw) else 0
+    mine = terms[:, (terms != terms[:1]).any(axis=0)]
+    steps = [math.fsum((*after, *-before)) for before, after in pairwise(mine)]
+    worst = min(range(len(steps)), key=steps.__getitem__)
+    single = mine.shape[1] <= 1
+    slack = 0.0 if single else _ROUNDINGS * float(np.abs(mine).sum(axis=1).max())
+    if steps[worst] < -slack:
+        return Fall(-steps[worst], slack, Witness(values[worst], values[worst + 1], {}))
+    if single:
+        return Fall(0.0, 0.0)
+    wide = _ROUNDINGS * terms.shape[1] * linear_reach(raw, mover.box)
+    return Fall(wide, wide) if math.isfinite(wide) else Fall(math.inf, 0.0)
 
 
 def _somewhere(mover: Mover) -> Row:

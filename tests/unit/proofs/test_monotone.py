@@ -10,9 +10,18 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.contracts.domain import Domain
+from mlops.contracts.domain import Column, ColumnKind, Domain
+from mlops.contracts.roles import Scope
 from mlops.models.certificate import Property
-from mlops.models.flat import Outline
+from mlops.models.flat import (
+    Head,
+    IdentityLink,
+    LinearRaw,
+    Member,
+    NumberInput,
+    NumberTerm,
+    Outline,
+)
 from mlops.models.lowering import lower
 from mlops.models.lowering_trees import Table
 from mlops.models.predictor import SklearnPredictor
@@ -294,3 +303,48 @@ def test_forests_are_asked_beside_their_float32_thresholds(forced: bool) -> None
         asked = {"a": near, "b": np.full(len(near), b)}
         worst = min(worst, float(np.diff(fitted["h"].predict(asked)).min()))
     assert (worst < -1e-9) is not forced
+
+
+def opposing(*weights: float, least: float) -> Property:
+    """Decide whether a sum rises with `x`, read by some terms beside a column that is huge."""
+    columns = [
+        Column(name="id", kind=ColumnKind.CATEGORY, scope=Scope.CANDIDATE, feature=False,
+               identifier=True),
+        Column(name="x", kind=ColumnKind.NUMBER, scope=Scope.CANDIDATE, feature=True, minimum=0.0,
+               maximum=1.0),
+        Column(name="huge", kind=ColumnKind.NUMBER, scope=Scope.CANDIDATE, feature=True,
+               minimum=least, maximum=1e12),
+    ]  # fmt: skip
+    terms = [NumberTerm(column=0, steps=(), weight=weight) for weight in weights]
+    raw = LinearRaw(
+        intercept=0.0,
+        numbers=(*terms, NumberTerm(column=1, steps=(), weight=1.0)),
+        categories=(),
+    )
+    outline = Outline(
+        inputs=(NumberInput(name="x"), NumberInput(name="huge")),
+        heads=(Head(name="h", members=(Member(raw=raw, link=IdentityLink()),)),),
+        score=HeadScore(head="h"),
+    )
+    within = subject_of(
+        Program(outline, Trees.empty()),
+        Domain(name="Huge", columns=tuple(columns)),
+        ProofsSpec(),
+        clock=lambda: 0.0,
+    )
+    return prove_monotone(within, "x", MonotoneSpec())
+
+
+def test_a_fall_that_a_huge_column_hides_is_no_proof() -> None:
+    assert opposing(-1e-7, least=1e12).status != "proven"
+
+
+def test_what_several_terms_add_is_proved_up_to_the_largest_sums_rounding() -> None:
+    found = opposing(2.0, -1.0, least=0.0)
+    assert found.status == "proven"
+    stated = float(found.reason.partition("sums, ")[2].partition(" of")[0])
+    assert stated > 2.0**-53 * 1e12
+
+
+def test_one_term_is_proved_whatever_stands_beside_it() -> None:
+    assert opposing(1e-7, least=0.0).reason == "no sum moves the wrong way"
