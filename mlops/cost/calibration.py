@@ -32,7 +32,7 @@ from mlops.cost.baseline import BASELINE
 from mlops.cost.host import THIS, HostProfile, machine
 from mlops.cost.pipeline_work import UnknownWork, fit_work
 from mlops.cost.work import Counts, Work
-from mlops.cost.workload import Rows, make
+from mlops.cost.workload import ONE_HOT, Rows, make
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.spec import ModelSpec
 
@@ -53,11 +53,6 @@ _NOISE_BYTES = 16.0 * 2**20
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 
-_ONE_HOT: Json = {
-    "name": "texts",
-    "select": "categorical",
-    "steps": [{"_target_": "sklearn.preprocessing.OneHotEncoder", "handle_unknown": "ignore"}],
-}
 _ORDINAL: Json = {
     "name": "texts",
     "select": "categorical",
@@ -139,7 +134,7 @@ def _forest(
 
 def _logistic(rows: int, numbers: int, texts: int, rounds: int, *, scaled: bool = True) -> Case:
     number_steps = _SCALED if scaled else _AS_IS
-    columns = (_ONE_HOT, number_steps) if texts else (number_steps,)
+    columns = (ONE_HOT, number_steps) if texts else (number_steps,)
     # A tolerance that cannot be met: the rounds are those that are asked for.
     return Case(_LOGISTIC, columns, rows, numbers, texts, {"max_iter": rounds, "tol": 1e-12})
 

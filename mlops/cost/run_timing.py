@@ -17,7 +17,7 @@ from mlops.contracts.schema import as_table, read_domain, validate
 from mlops.contracts.search_ranking import Training
 from mlops.cost.page_work import page_work
 from mlops.cost.work import Counts
-from mlops.cost.workload import make
+from mlops.cost.workload import ONE_HOT, make
 from mlops.data.jobboard import JobBoard
 from mlops.data.snapshot import take
 from mlops.data.spec import JobBoardSource, SplitSpec
@@ -121,11 +121,6 @@ def time_serving(rng: np.random.Generator) -> tuple[Amounts, float]:
 
 
 def _served() -> Sequence[tuple[str, dict[str, Json], tuple[Json, ...]]]:
-    one_hot: Json = {
-        "name": "texts",
-        "select": "categorical",
-        "steps": [{"_target_": "sklearn.preprocessing.OneHotEncoder", "handle_unknown": "ignore"}],
-    }
     numbers: Json = {
         "name": "numbers",
         "select": "numeric",
@@ -137,7 +132,7 @@ def _served() -> Sequence[tuple[str, dict[str, Json], tuple[Json, ...]]]:
             {"max_iter": _TREES, "max_leaf_nodes": _LEAVES, "early_stopping": False},
             (),
         ),
-        ("sklearn.linear_model.LogisticRegression", {}, (one_hot, numbers)),
+        ("sklearn.linear_model.LogisticRegression", {}, (ONE_HOT, numbers)),
     )
 
 

@@ -4,8 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlops.base.digest import Json
 from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Texts
 from mlops.contracts.roles import Scope
+
+ONE_HOT: Json = {
+    "name": "texts",
+    "select": "categorical",
+    "steps": [{"_target_": "sklearn.preprocessing.OneHotEncoder", "handle_unknown": "ignore"}],
+}
+"""The column step by which the made-up texts reach a linear model."""
 
 
 @dataclass(frozen=True, slots=True)
