@@ -49,6 +49,18 @@ HTTP_REQUESTS = Metric(
     "Requests to the decision endpoint, by status code of the answer.",
     ("service", "code"),
 )
+HTTP_CONNECTIONS = Metric(
+    "mlops_http_connections",
+    Kind.GAUGE,
+    "Open connections.",
+    ("service",),
+)
+HTTP_CLOSED = Metric(
+    "mlops_http_connections_closed_total",
+    Kind.COUNTER,
+    "Connections that the server closed on purpose, by cause.",
+    ("service", "cause"),
+)
 DECISIONS = Metric(
     "mlops_decisions_total",
     Kind.COUNTER,
@@ -62,12 +74,31 @@ DECISION_SECONDS = Metric(
     ("service",),
     LATENCY_BUCKETS_S,
 )
+QUEUE_SECONDS = Metric(
+    "mlops_queue_duration_seconds",
+    Kind.HISTOGRAM,
+    "Time from a request's last byte until its work began, for requests to the decision endpoint.",
+    ("service",),
+    LATENCY_BUCKETS_S,
+)
+SHED = Metric(
+    "mlops_requests_shed_total",
+    Kind.COUNTER,
+    "Requests refused with 503 to keep others in time, by the caller's priority and the cause.",
+    ("service", "priority", "cause"),
+)
 MODEL_SECONDS = Metric(
     "mlops_model_duration_seconds",
     Kind.HISTOGRAM,
     "Time that the model took for one page of candidates, when it answered.",
     ("service",),
     LATENCY_BUCKETS_S,
+)
+MODEL_LIMIT = Metric(
+    "mlops_model_limit",
+    Kind.GAUGE,
+    "Pages that the model may owe at once at present, over all workers.",
+    ("service",),
 )
 CONTRACT_VIOLATIONS = Metric(
     "mlops_contract_violations_total",
@@ -87,28 +118,34 @@ CERTIFICATE_BREACHES = Metric(
     "Model outputs that the bundle's certificate proves impossible: the model is corrupted.",
     ("service",),
 )
+HEURISTIC_FAILURES = Metric(
+    "mlops_heuristic_failures_total",
+    Kind.COUNTER,
+    "Heuristics that raised, were late or gave what is no score, so that the next rung answered.",
+    ("service", "cause"),
+)
 BREAKER_STATE = Metric(
     "mlops_breaker_state",
     Kind.GAUGE,
-    "1 for the breaker's present state, 0 for the others.",
+    "Number of workers whose breaker is in a state.",
     ("service", "state"),
 )
 BREAKER_TRANSITIONS = Metric(
     "mlops_breaker_transitions_total",
     Kind.COUNTER,
-    "Changes of the breaker's state.",
-    ("service", "from_state", "to_state"),
+    "Changes of a breaker's state, by the reason.",
+    ("service", "from_state", "to_state", "reason"),
 )
 MODEL_RESTARTS = Metric(
     "mlops_model_restarts_total",
     Kind.COUNTER,
-    "Times that the model process was replaced, by cause.",
+    "Times that a model process was replaced, by cause.",
     ("service", "cause"),
 )
 MODEL_READY = Metric(
     "mlops_model_ready",
     Kind.GAUGE,
-    "1 while the model process can answer, else 0.",
+    "Number of workers whose model can answer.",
     ("service",),
 )
 IN_FLIGHT = Metric(
@@ -117,17 +154,61 @@ IN_FLIGHT = Metric(
     "Decisions that have begun and not ended.",
     ("service",),
 )
+WORKERS = Metric(
+    "mlops_workers",
+    Kind.GAUGE,
+    "Workers that give heartbeats.",
+    ("service",),
+)
+WORKER_RESTARTS = Metric(
+    "mlops_worker_restarts_total",
+    Kind.COUNTER,
+    "Times that a process of the service was replaced, by its role and the cause.",
+    ("service", "role", "cause"),
+)
+POISON_REQUESTS = Metric(
+    "mlops_poison_requests_total",
+    Kind.COUNTER,
+    "Requests refused since equal ones had ended workers.",
+    ("service",),
+)
 BUNDLE_INFO = Metric(
     "mlops_bundle_info",
     Kind.GAUGE,
-    "Always 1; its labels name the bundle that is loaded.",
-    ("service", "digest", "model"),
+    "Always 1; its labels name the bundle that is served and the one before it.",
+    ("service", "digest", "model", "role"),
+)
+BUNDLE_SWAPS = Metric(
+    "mlops_bundle_swaps_total",
+    Kind.COUNTER,
+    "Attempts to replace the served bundle or its settings, by outcome.",
+    ("service", "outcome"),
+)
+LOG_ROWS = Metric(
+    "mlops_decision_log_rows_total",
+    Kind.COUNTER,
+    "Decisions by what became of their row in the decision log.",
+    ("service", "outcome"),
+)
+LOG_SPOOL_BYTES = Metric(
+    "mlops_decision_log_spool_bytes",
+    Kind.GAUGE,
+    "Bytes of decisions that wait in files for the database.",
+    ("service",),
+)
+LOG_AVAILABLE = Metric(
+    "mlops_decision_log_available",
+    Kind.GAUGE,
+    "1 while the decision database takes rows, else 0.",
+    ("service",),
 )
 
 ALL: tuple[Metric, ...] = (
-    HTTP_REQUESTS, DECISIONS, DECISION_SECONDS, MODEL_SECONDS, CONTRACT_VIOLATIONS,
-    GUARD_VIOLATIONS, CERTIFICATE_BREACHES, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS,
-    MODEL_READY, IN_FLIGHT, BUNDLE_INFO,
+    HTTP_REQUESTS, HTTP_CONNECTIONS, HTTP_CLOSED, DECISIONS, DECISION_SECONDS, QUEUE_SECONDS, SHED,
+    MODEL_SECONDS, MODEL_LIMIT, CONTRACT_VIOLATIONS, GUARD_VIOLATIONS, CERTIFICATE_BREACHES,
+    HEURISTIC_FAILURES, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS, MODEL_READY, IN_FLIGHT,
+    WORKERS, WORKER_RESTARTS, POISON_REQUESTS, BUNDLE_INFO, BUNDLE_SWAPS, LOG_ROWS,
+    LOG_SPOOL_BYTES, LOG_AVAILABLE,
 )  # fmt: skip
 
 

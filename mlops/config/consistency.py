@@ -174,7 +174,7 @@ def _worth(settings: Settings, rps: float) -> Iterator[Finding]:
 
 
 def _fallback(settings: Settings) -> Iterator[Finding]:
-    names, declared = settings.serving.fallback, settings.training.heuristics
+    names, declared = settings.serving.rungs, settings.training.heuristics
     for at, name in enumerate(names):
         key = ("serving", "fallback", str(at))
         spec = declared.get(name)

@@ -74,7 +74,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _fallback_is_declared(self) -> Self:
         declared = self.training.heuristics
-        unknown = [name for name in self.serving.fallback if name not in declared]
+        unknown = [name for name in self.serving.rungs if name not in declared]
         if unknown:
             message = (
                 f"serving.fallback names {', '.join(unknown)}, but training.heuristics declares"

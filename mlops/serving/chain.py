@@ -76,7 +76,7 @@ class Chain:
         instruments: Instruments,
     ) -> None:
         self._spec = spec
-        self._rungs = _rungs(spec.fallback, heuristics)
+        self._rungs = _rungs(spec.rungs, heuristics)
         self._model = model
         self._limits = limits
         self._breaker = breaker
@@ -124,7 +124,7 @@ class Chain:
         model = self._model
         if model is None or not model.ready:
             return Reason.MODEL_UNAVAILABLE, None
-        if model.owed >= self._spec.max_in_flight:
+        if model.owed >= self._spec.limit.most:
             return Reason.OVERLOAD, None
         ticket = self._breaker.allow()
         if ticket is None:

@@ -57,7 +57,7 @@ def run(settings: ServeSettings) -> None:
         )
     bundle = load(Path(settings.bundle), packages=settings.packages)
     heuristics = bundle.parts.heuristics
-    missing = [name for name in settings.serving.fallback if name not in heuristics]
+    missing = [name for name in settings.serving.rungs if name not in heuristics]
     if missing:
         raise ConfigError(
             f"serving.fallback names {', '.join(missing)}, which the bundle does not hold",
@@ -65,8 +65,9 @@ def run(settings: ServeSettings) -> None:
         )
     public = _listen(settings.serving.host, settings.serving.port)
     with contextlib.closing(public):
-        if settings.serving.faults_allowed:
-            with contextlib.closing(_listen("127.0.0.1", settings.serving.admin_port)) as admin:
+        port = settings.serving.admin_port
+        if settings.serving.faults_allowed and port is not None:
+            with contextlib.closing(_listen("127.0.0.1", port)) as admin:
                 _run(_serve(settings, bundle, public, admin))
         else:
             _run(_serve(settings, bundle, public, None))
@@ -174,7 +175,7 @@ def _app(
         new_id=lambda: secrets.token_hex(8),
         model=digest,
         openapi=msgspec.json.encode(openapi),
-        max_body_bytes=spec.max_body_bytes,
+        max_body_bytes=spec.http.max_body_bytes,
     )
 
 

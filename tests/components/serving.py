@@ -12,13 +12,14 @@ from mlops.contracts import open_bandit
 from mlops.contracts.domain import Floats, Table
 from mlops.contracts.row import Request, RowDecoder
 from mlops.contracts.schema import read_domain
+from mlops.hosting.settings import HttpSettings
 from mlops.models.heuristics import Heuristic
 from mlops.serving.app import App
 from mlops.serving.breaker import Breaker
 from mlops.serving.chain import Chain
 from mlops.serving.guard import Limits
 from mlops.serving.instruments import Instruments
-from mlops.serving.spec import BreakerSpec, HoldoutSpec, ServingSpec
+from mlops.serving.spec import BreakerSpec, HoldoutSpec, LimitSpec, ServingSpec
 from tests.components.requests import drawn
 from tests.fakes.clock import ManualClock
 from tests.fakes.heuristic import FakeHeuristic
@@ -42,8 +43,8 @@ def spec(**changes: Any) -> ServingSpec:
         "deadline_ms": 50.0,
         "reserve_ms": 10.0,
         "fallback": ("first", "second"),
-        "max_body_bytes": 20_000,
-        "max_in_flight": 2,
+        "http": HttpSettings(max_body_bytes=20_000),
+        "limit": LimitSpec(start=2, most=2),
         "breaker": BreakerSpec(min_calls=4, window_s=10.0, open_s=2.0, trip_s=8.0, probes=2),
         "holdout": HoldoutSpec(share=0.0),
     }
@@ -88,7 +89,7 @@ class Joined:
             new_id=lambda: next(self.ids),
             model="sha256:abc",
             openapi=b'{"openapi":"3.1.0"}',
-            max_body_bytes=self.spec.max_body_bytes,
+            max_body_bytes=self.spec.http.max_body_bytes,
         )
 
     def series(self) -> dict[str, float]:

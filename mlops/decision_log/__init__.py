@@ -1,0 +1,1 @@
+"""Floor 5: every decision, written down durably outside the answer's path."""
