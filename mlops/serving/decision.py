@@ -14,6 +14,7 @@ class Source(StrEnum):
     """Who answered."""
 
     MODEL = "model"
+    CACHE = "cache"
     HEURISTIC = "heuristic"
     STATIC = "static"
 
@@ -27,10 +28,12 @@ class Reason(StrEnum):
     MODEL_ERROR = "model_error"
     MODEL_UNAVAILABLE = "model_unavailable"
     BREAKER_OPEN = "breaker_open"
+    BREAKER_RAMP = "breaker_ramp"
     OVERLOAD = "overload"
     GUARD_INCOMPLETE = Breach.INCOMPLETE.value
     GUARD_NOT_FINITE = Breach.NOT_FINITE.value
     GUARD_OUT_OF_RANGE = Breach.OUT_OF_RANGE.value
+    GUARD_INCONSISTENT = Breach.INCONSISTENT.value
 
 
 @dataclass(frozen=True, slots=True)

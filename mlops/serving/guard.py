@@ -17,6 +17,7 @@ class Breach(StrEnum):
     INCOMPLETE = "guard_incomplete"
     NOT_FINITE = "guard_not_finite"
     OUT_OF_RANGE = "guard_out_of_range"
+    INCONSISTENT = "guard_inconsistent"
 
 
 @dataclass(frozen=True, slots=True)
