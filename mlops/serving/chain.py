@@ -13,12 +13,12 @@ import numpy as np
 from mlops.contracts.domain import Floats, Table
 from mlops.contracts.row import Request
 from mlops.experiments.assignment import Arm, assign
+from mlops.hosting.log import ALWAYS
 from mlops.models.heuristics import Heuristic
 from mlops.serving.breaker import Breaker
 from mlops.serving.decision import Decision, Reason, Source
 from mlops.serving.guard import Breach, Limits, inspect
 from mlops.serving.instruments import Instruments
-from mlops.serving.log import ALWAYS
 from mlops.serving.model_client import ModelFailedError, ModelGoneError
 from mlops.serving.spec import ServingSpec
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from mlops.base.clock import Clock
 from mlops.contracts.domain import Floats, Table
+from mlops.hosting.log import ALWAYS
 from mlops.serving.faults import Fault
-from mlops.serving.log import ALWAYS
 from mlops.serving.model_worker import WorkerSettings
 from mlops.serving.wire import LENGTH, Answer, Ask, pack, split_table, unpack_answer
 

@@ -23,6 +23,7 @@ from mlops.base.clock import Clock, SystemClock
 from mlops.base.errors import ConfigError, MlopsError, UnavailableError
 from mlops.contracts.openapi import document
 from mlops.contracts.row import RowDecoder
+from mlops.hosting.log import ALWAYS, configure
 from mlops.models.artifact import Bundle, load
 from mlops.serving.admin import AdminApp
 from mlops.serving.app import App, Receive, Scope, Send
@@ -31,7 +32,6 @@ from mlops.serving.chain import Chain
 from mlops.serving.faults import FaultKind, parse
 from mlops.serving.guard import Limits
 from mlops.serving.instruments import Instruments
-from mlops.serving.log import ALWAYS, configure
 from mlops.serving.model_client import ModelClient
 from mlops.serving.settings import ServeSettings
 

@@ -81,4 +81,3 @@ def configure(service: str, clock: Clock) -> None:
     handler.setFormatter(Lines(service))
     handler.addFilter(Throttle(clock))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are told by us

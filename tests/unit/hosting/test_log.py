@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mlops.serving.log import ALWAYS, Lines, Throttle
+from mlops.hosting.log import ALWAYS, Lines, Throttle
 from tests.fakes.clock import ManualClock
 
 
@@ -22,7 +22,7 @@ def written(clock: ManualClock) -> Iterator[tuple[logging.Logger, io.StringIO]]:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Lines("shop"))
     handler.addFilter(Throttle(clock))
-    logger = logging.getLogger("tests.serving.log")
+    logger = logging.getLogger("tests.hosting.log")
     logger.addHandler(handler)
     logger.propagate = False
     yield logger, stream
