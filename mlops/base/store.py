@@ -13,25 +13,30 @@ from pathlib import Path
 from mlops.base.errors import UnavailableError
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(
+    path: Path, content: bytes, *, mode: int = 0o644, drafts: Path | None = None
+) -> None:
     """Write a file whole or not at all, creating its folder.
 
     Args:
         path: Where; an existing file is replaced in one step.
         content: What.
+        mode: Who may read it; a private key is for its owner only.
+        drafts: Folder on the same disk in which it is written first; None takes its own folder,
+            whose readers then may see the draft.
 
     Raises:
         UnavailableError: The disk is full, read-only or forbidden.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=drafts or path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            os.chmod(name, 0o644)  # mkstemp gives 0600, which another user's server cannot read
+            os.chmod(name, mode)  # mkstemp gives 0600, which another user's server cannot read
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -8,9 +8,13 @@
     heuristics.npz    their arrays
     certificate.json  what was proved about the program
     quality.json      what was measured, as training reports it
+    golden.json       rows, with what the program and the heuristics gave for them
+    golden.npz        their arrays
+    signature.json    who released it and when; no part of the digest, and missing until then
 
-The manifest names the digest of its own content, so no bit of any file can change unnoticed. A
-bundle lies at ROOT/SERVICE/DIGEST; ROOT/SERVICE/latest is a small file with a digest in it.
+The manifest names the digest of its own content, so no bit of any file can change unnoticed, and
+the signature is over that digest. A bundle lies at ROOT/SERVICE/DIGEST; ROOT/SERVICE/latest is a
+small file with a digest in it.
 """
 
 import json
@@ -20,45 +24,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
-import numpy as np
-import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, JsonValue, TypeAdapter
-
+from mlops.base.clock import Clock
 from mlops.base.digest import Digest, Json, canonical_json
-from mlops.base.errors import BundleError, MlopsError
+from mlops.base.errors import MlopsError
 from mlops.base.store import publish_folder, write_file
-from mlops.contracts.domain import Domain, Floats
+from mlops.contracts.domain import Domain
 from mlops.models.arrays import dump_arrays, load_arrays
 from mlops.models.certificate import Certificate
-from mlops.models.heuristics import FittedHeuristic, Heuristic, State
+from mlops.models.golden import Golden, golden_from, make_golden
+from mlops.models.heuristics import FittedHeuristic, Heuristic
+from mlops.models.heuristics_file import dump_heuristics, load_heuristics
 from mlops.models.manifest import AGAIN, MANIFEST, Manifest, read_folder
 from mlops.models.program import Program
+from mlops.models.refusal import Refusal, RefusedBundleError
+from mlops.models.signature import SIGNATURE, Signature, Signer, Trust
 
 LATEST = "latest"
 
 FILES = (
-    "certificate.json", "domain.json", "heuristics.json", "heuristics.npz", "program.json",
-    "program.npz", "quality.json",
+    "certificate.json", "domain.json", "golden.json", "golden.npz", "heuristics.json",
+    "heuristics.npz", "program.json", "program.npz", "quality.json",
 )  # fmt: skip
 _POINTER = re.compile(r"[a-z][a-z0-9_-]*")
 _PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _NAME = re.compile(r"sha256:([0-9a-f]{64})\s*")
 
 T = TypeVar("T")
-
-
-class _HeuristicEntry(BaseModel):
-    """One heuristic in `heuristics.json`; its arrays lie beside it under `name.`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    name: str
-    kind: str
-    path: str
-    facts: dict[str, JsonValue]
-
-
-_ENTRIES = TypeAdapter(list[_HeuristicEntry])
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +64,7 @@ class Parts:
         heuristics: Fitted heuristics by name; the first one serves.
         certificate: What was proved.
         quality: What was measured; any JSON.
+        golden: Rows with their scores; None has `write` draw and score them.
     """
 
     service: str
@@ -82,6 +74,7 @@ class Parts:
     heuristics: Mapping[str, FittedHeuristic]
     certificate: Certificate
     quality: Json
+    golden: Golden | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +97,12 @@ class Bundle:
     Attributes:
         ref: Where it is.
         parts: What it holds.
+        signature: The signature that was believed; None if there is none or nobody asked.
     """
 
     ref: BundleRef
     parts: Parts
+    signature: Signature | None = None
 
     @property
     def heuristic(self) -> Heuristic:
@@ -146,38 +141,55 @@ def write(parts: Parts, root: Path) -> BundleRef:
 
 
 def _contents(parts: Parts) -> dict[str, bytes]:
-    heuristics: list[Json] = []
-    arrays: dict[str, npt.NDArray[np.generic]] = {}
-    for name, fitted in parts.heuristics.items():
-        state = fitted.heuristic.state()
-        heuristics.append(
-            {"name": name, "kind": fitted.kind, "path": fitted.path, "facts": state.facts}
-        )
-        arrays |= {f"{name}.{key}": array for key, array in state.arrays.items()}
+    heuristics_json, heuristics_npz = dump_heuristics(parts.heuristics)
     certificate = cast("Json", parts.certificate.model_dump(mode="json"))
+    golden = parts.golden or make_golden(parts.program, parts.domain, parts.heuristics)
     return {
+        **golden.to_files(),
         "certificate.json": canonical_json(certificate),
         "domain.json": canonical_json(cast("Json", parts.domain.model_dump(mode="json"))),
-        "heuristics.json": canonical_json(heuristics),
-        "heuristics.npz": dump_arrays(arrays),
+        "heuristics.json": heuristics_json,
+        "heuristics.npz": heuristics_npz,
         "program.json": canonical_json(parts.program.to_json()),
         "program.npz": dump_arrays(parts.program.to_arrays()),
         "quality.json": canonical_json(parts.quality),
     }
 
 
-def load(path: Path, *, packages: Sequence[str] = ()) -> Bundle:
-    """Read a bundle, trusting nothing: each file is read once, hashed, and then parsed.
+def sign(path: Path, signer: Signer, *, clock: Clock) -> Signature:
+    """Release a bundle: put a signature beside its manifest, in place of one that is there.
+
+    Args:
+        path: Its directory.
+        signer: Who releases it.
+        clock: Tells when.
+
+    Raises:
+        RefusedBundleError: It is not whole: nobody signs what nobody can load.
+        UnavailableError: The disk is full, read-only or forbidden.
+    """
+    contents = read_folder(path, FILES)
+    digest, service = Digest(contents.manifest.digest), contents.manifest.service
+    made = signer.sign(digest, service, clock=clock)
+    # Drafted outside: a server that reads the bundle meanwhile would find a file too many.
+    write_file(path / SIGNATURE, made.to_bytes(), drafts=path.parent)
+    return made
+
+
+def load(path: Path, *, packages: Sequence[str] = (), trust: Trust | None = None) -> Bundle:
+    """Read a bundle, trusting nothing: its signed manifest, then each file hashed, then parsed.
 
     Args:
         path: Its directory.
         packages: Where a custom heuristic's class may come from.
+        trust: Whose bundles are believed; None does not look at the signature.
 
     Raises:
-        BundleError: It is not there, not whole, not what it claims to be, or of another version;
-            the message names the file.
+        RefusedBundleError: It is not there, not whole, not what it claims to be, of another
+            version, or not signed by whom it must be; the message names the file.
     """
-    manifest, contents = read_folder(path, FILES)
+    found = read_folder(path, FILES, trust=trust)
+    manifest, contents = found.manifest, found.files
 
     def parse(name: str, parser: Callable[[bytes], T]) -> T:
         return _parse(path / name, contents[name], parser)
@@ -191,75 +203,54 @@ def load(path: Path, *, packages: Sequence[str] = ()) -> Bundle:
         domain=parse("domain.json", Domain.model_validate_json),
         program=program,
         heuristics=parse(
-            "heuristics.json", lambda text: _heuristics(text, heuristic_arrays, packages)
+            "heuristics.json", lambda text: load_heuristics(text, heuristic_arrays, packages)
         ),
         certificate=parse("certificate.json", Certificate.model_validate_json),
         quality=parse("quality.json", _json),
+        golden=parse("golden.json", lambda text: golden_from(text, contents["golden.npz"])),
     )
     _check_together(path, parts, manifest)
-    return Bundle(BundleRef(Digest(manifest.digest), path), parts)
+    return Bundle(BundleRef(Digest(manifest.digest), path), parts, found.signature)
 
 
 def _parse(path: Path, content: bytes, parser: Callable[[bytes], T]) -> T:
     try:
         return parser(content)
     except MlopsError as error:
-        raise BundleError(f"{path}: {error.message}", hint=error.hint) from error
+        raise _invalid(f"{path}: {error.message}", error.hint) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         lines = str(error).splitlines() or [type(error).__name__]
-        raise BundleError(f"{path} is not valid: {' '.join(lines[:3])}", hint=AGAIN) from error
+        raise _invalid(f"{path} is not valid: {' '.join(lines[:3])}", AGAIN) from error
+
+
+def _invalid(message: str, hint: str = "") -> RefusedBundleError:
+    return RefusedBundleError(message, reason=Refusal.INVALID, hint=hint)
 
 
 def _json(content: bytes) -> Json:
     return cast("Json", json.loads(content))
 
 
-def _heuristics(
-    content: bytes, arrays: Mapping[str, npt.NDArray[np.generic]], packages: Sequence[str]
-) -> dict[str, FittedHeuristic]:
-    if any(array.dtype != np.float64 for array in arrays.values()):
-        message = "a heuristic's array is not of float64"
-        raise ValueError(message)
-    entries = _ENTRIES.validate_json(content)
-    names = [entry.name for entry in entries]
-    if not names or len(set(names)) < len(names):
-        message = "there is no heuristic, or two share a name"
-        raise ValueError(message)
-    found: dict[str, FittedHeuristic] = {}
-    for entry in entries:
-        own = {
-            key.removeprefix(f"{entry.name}."): cast("Floats", array)
-            for key, array in arrays.items()
-            if key.startswith(f"{entry.name}.")
-        }
-        found[entry.name] = FittedHeuristic.restored(
-            entry.kind, entry.path, State(entry.facts, own), packages=packages
-        )
-    if not {key.partition(".")[0] for key in arrays} <= set(names):
-        message = "an array belongs to no heuristic"
-        raise ValueError(message)
-    return found
-
-
 def _check_together(path: Path, parts: Parts, manifest: Manifest) -> None:
     """Refuse files that are whole, but of different bundles."""
     known = {column.name: column for column in parts.domain.request}
-    for name in parts.program.columns:
-        if name not in known:
-            raise BundleError(f"{path}: the program reads {name!r}, which the contract lacks")
+    readers = [("the program", parts.program.columns)]
+    readers += [("a heuristic", each.heuristic.columns) for each in parts.heuristics.values()]
+    for who, columns in readers:
+        for name in columns:
+            if name not in known:
+                raise _invalid(f"{path}: {who} reads {name!r}, which the contract lacks")
     score = parts.program.outline.score
     if score.kind == "expected_value" and known[score.value].is_category:
-        raise BundleError(f"{path}: the score is multiplied with {score.value!r}, which is a text")
-    for fitted in parts.heuristics.values():
-        for name in fitted.heuristic.columns:
-            if name not in known:
-                raise BundleError(f"{path}: a heuristic reads {name!r}, which the contract lacks")
+        raise _invalid(f"{path}: the score is multiplied with {score.value!r}, which is a text")
     for column in parts.program.outline.inputs:
         if known[column.name].is_category != (column.kind == "text"):
-            raise BundleError(f"{path}: {column.name!r} has another kind in the contract")
+            raise _invalid(f"{path}: {column.name!r} has another kind in the contract")
     heads = parts.program.head_names
     if heads != manifest.heads or set(heads) != set(parts.certificate.heads):
-        raise BundleError(f"{path}: manifest, program and certificate name different heads")
+        raise _invalid(f"{path}: manifest, program and certificate name different heads")
+    if parts.golden is not None and not parts.golden.fits(known, parts.heuristics):
+        raise _invalid(f"{path}: the golden batch is of another contract or other heuristics")
 
 
 def point(ref: BundleRef, root: Path, service: str, *, name: str = LATEST) -> None:
@@ -287,7 +278,7 @@ def resolve(reference: str, root: Path, service: str) -> Path:
         service: The service.
 
     Raises:
-        BundleError: There is none, or more than one.
+        RefusedBundleError: There is none, or more than one.
     """
     folder = root / service
     if "/" in reference:
@@ -295,18 +286,51 @@ def resolve(reference: str, root: Path, service: str) -> Path:
     if _POINTER.fullmatch(reference) and (folder / reference).is_file():
         named = _NAME.fullmatch((folder / reference).read_text(errors="replace"))
         if named is None:
-            raise BundleError(f"{folder / reference} names no digest", hint="train or point again")
+            raise RefusedBundleError(
+                f"{folder / reference} names no digest",
+                reason=Refusal.CHANGED,
+                hint="train or point again",
+            )
         return _there(folder / named[1], reference)
     digits = _PREFIX.fullmatch(reference)
     if digits is not None and folder.is_dir():
         found = sorted(path for path in folder.iterdir() if path.name.startswith(digits[1]))
         if len(found) > 1:
-            raise BundleError(
-                f"{len(found)} bundles of {service} begin with {digits[1]}", hint="give more digits"
+            raise RefusedBundleError(
+                f"{len(found)} bundles of {service} begin with {digits[1]}",
+                reason=Refusal.MISSING,
+                hint="give more digits",
             )
         if found:
             return _there(found[0], reference)
     raise _absent(reference)
+
+
+def resolve_within(reference: str, root: Path, service: str) -> Path:
+    """Return the directory of a bundle that somebody else names, which may lie nowhere but in root.
+
+    Links are followed once, here; what is returned is the place itself.
+
+    Args:
+        reference: As for `resolve`.
+        root: Folder of all bundles.
+        service: The service.
+
+    Raises:
+        RefusedBundleError: There is none, or more than one, or it lies elsewhere.
+    """
+    try:
+        found = resolve(reference, root, service).resolve(strict=True)
+        inside = found.is_relative_to(root.resolve(strict=True))
+    except (OSError, ValueError) as error:  # a name too long, a NUL in it, links in a circle
+        raise _absent(reference) from error
+    if not inside:
+        raise RefusedBundleError(
+            f"bundle {reference!r} lies outside {root}",
+            reason=Refusal.MISSING,
+            hint="copy it there first: a running service takes bundles from its own store only",
+        )
+    return found
 
 
 def _there(path: Path, reference: str) -> Path:
@@ -315,8 +339,9 @@ def _there(path: Path, reference: str) -> Path:
     return path
 
 
-def _absent(reference: str) -> BundleError:
-    return BundleError(
+def _absent(reference: str) -> RefusedBundleError:
+    return RefusedBundleError(
         f"there is no bundle {reference!r}",
+        reason=Refusal.MISSING,
         hint="`mlops train` makes `latest`; a digest takes six digits or more, a path a slash",
     )

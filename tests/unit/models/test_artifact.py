@@ -227,10 +227,12 @@ def test_custom_heuristic_of_a_package_that_is_not_allowed_is_refused(
 
 def test_other_version_is_refused(ref: BundleRef, tmp_path: Path) -> None:
     path = copy_of(ref, tmp_path)
-    text = (path / MANIFEST).read_text().replace('"version":1', '"version":2')
-    (path / MANIFEST).write_text(text)
-    with pytest.raises(BundleError, match="version"):
-        load(path)
+    whole = (path / MANIFEST).read_text()
+    for version, hint in (("1", "train again"), ("3", "copy the bundle again")):
+        (path / MANIFEST).write_text(whole.replace('"version":2', f'"version":{version}'))
+        with pytest.raises(BundleError, match="version") as caught:
+            load(path)
+        assert hint in caught.value.hint
 
 
 def test_reference_finds_a_bundle(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""An acceptance: the one door through which a bundle comes into a service, and why not.
+
+In this order: its signed manifest, its hashes, its parts, the service and the contract that it is
+for, its place after the running one, and its golden batch. Nothing of a bundle is parsed before
+its signature and its hashes hold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mlops.base.digest import Digest
+from mlops.contracts.diff import diff
+from mlops.contracts.domain import Domain
+from mlops.models.artifact import Bundle, load
+from mlops.models.refusal import Refusal, RefusedBundleError
+from mlops.models.signature import Trust
+
+_DOWNGRADE = "to go back to it on purpose, use --allow-downgrade, or sign it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The bundle that serves now.
+
+    Attributes:
+        digest: Its name.
+        signed_at: When it was released, seconds since 1970; None if it is unsigned.
+    """
+
+    digest: Digest
+    signed_at: int | None
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Self:
+        """Return what has to be known of a bundle that begins to serve."""
+        signature = bundle.signature
+        return cls(bundle.ref.digest, None if signature is None else signature.signed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a service takes.
+
+    Attributes:
+        service: Its name.
+        domain: The contract that it serves; None takes that of the bundle.
+        running: The bundle that serves now; None if none does.
+        allow_downgrade: Whether one that was released before it is taken.
+        golden: Whether the golden batch is played.
+    """
+
+    service: str
+    domain: Domain | None = None
+    running: Running | None = None
+    allow_downgrade: bool = False
+    golden: bool = True
+
+
+def accept(
+    path: Path, wanted: Wanted, *, trust: Trust | None, packages: Sequence[str] = ()
+) -> Bundle:
+    """Read a bundle that may serve.
+
+    Args:
+        path: Its directory.
+        wanted: What the service takes.
+        trust: Whose bundles are believed; None looks at no signature, so that no bundle counts as
+            older than another.
+        packages: Where a custom heuristic's class may come from.
+
+    Raises:
+        RefusedBundleError: It may not; `reason` says in a word why.
+    """
+    bundle = load(path, packages=packages, trust=trust)
+    if bundle.parts.service != wanted.service:
+        message = f"{path} is for service {bundle.parts.service!r}, not for {wanted.service!r}"
+        raise RefusedBundleError(message, reason=Refusal.SERVICE)
+    if wanted.domain is not None and bundle.parts.domain != wanted.domain:
+        raise RefusedBundleError(
+            f"{path} is for another contract: {_change(wanted.domain, bundle.parts.domain)}",
+            reason=Refusal.CONTRACT,
+            hint="train again for the contract that is served, or start the service with the other",
+        )
+    if trust is not None and wanted.running is not None and not wanted.allow_downgrade:
+        _refuse_older(bundle, wanted.running)
+    if wanted.golden:
+        play(bundle)
+    return bundle
+
+
+def play(bundle: Bundle) -> None:
+    """Play a bundle's golden batch.
+
+    Raises:
+        RefusedBundleError: It does not give here what it gave where it was made.
+    """
+    parts = bundle.parts
+    if parts.golden is None:
+        return
+    told = parts.golden.difference(parts.program, parts.heuristics)
+    if told is not None:
+        raise RefusedBundleError(
+            f"{bundle.ref.path}: {told}",
+            reason=Refusal.GOLDEN,
+            hint="train it again with this version of mlops; if it is the same, test this host",
+        )
+
+
+def _refuse_older(bundle: Bundle, running: Running) -> None:
+    if running.signed_at is None:
+        return
+    name = running.digest.removeprefix("sha256:")[:12]
+    if bundle.signature is None:
+        raise RefusedBundleError(
+            f"{bundle.ref.path} is unsigned, and the running bundle {name} is signed",
+            reason=Refusal.OLDER,
+            hint=_DOWNGRADE,
+        )
+    before = running.signed_at - bundle.signature.signed_at
+    if before > 0:
+        raise RefusedBundleError(
+            f"{bundle.ref.path} was signed {before} s before the running bundle {name}",
+            reason=Refusal.OLDER,
+            hint=_DOWNGRADE,
+        )
+
+
+def _change(served: Domain, other: Domain) -> str:
+    """Return the first difference of two contracts that are not the same."""
+    for change in diff(served, other):
+        about = f"column {change.column!r}" if change.column else "the whole"
+        return f"{about}: {change.message}"
+    return f"it is named {other.name!r}, not {served.name!r}"
