@@ -1,0 +1,142 @@
+"""A roster: the open connections of one server, the idle ones longest idle first."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from mlops.base.clock import Clock
+from mlops.hosting.exchange import Handler
+from mlops.hosting.reply_heads import ReplyHeads
+from mlops.hosting.settings import HttpSettings
+
+NEVER = float("inf")
+"""A time that does not come."""
+
+SWEEP_S = 0.25
+"""Seconds between two sweeps."""
+
+_MOST_LINGERING = 64
+
+
+class HttpWatcher(Protocol):
+    """Learns what happens to connections."""
+
+    def connections(self, open_now: int) -> None:
+        """Learn how many connections are open."""
+        ...
+
+    def refused(self, code: int) -> None:
+        """Learn that the protocol itself answered: 400, 408, 413, 415, 431, 500 or 503."""
+        ...
+
+    def closed(self, cause: str) -> None:
+        """Learn that a connection was closed: `idle`, `slow`, `evicted` or `malformed`."""
+        ...
+
+
+class Member(Protocol):
+    """A connection, as the roster sees it."""
+
+    due: float
+    """Monotonic seconds from which `expire` is to be called."""
+
+    def expire(self, now: float) -> None:
+        """Act on a time that is over."""
+        ...
+
+    def dismiss(self) -> None:
+        """Close while idle."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once, whatever is under way."""
+        ...
+
+
+class Roster:
+    """Knows a server's connections, and what they share.
+
+    One sweep four times a second looks at all of them, so that no request sets a timer.
+
+    Attributes:
+        idle: Connections between two requests, longest idle first.
+        lingering: Connections that were refused and are read until their sender has the answer.
+        leaving: Whether the server drains, so that each answer is its connection's last.
+
+    Args:
+        handler: Answers requests.
+        settings: Limits.
+        clock: The time.
+        watcher: Learns of connections.
+    """
+
+    __slots__ = (
+        "_swept", "clock", "handler", "heads", "idle", "leaving", "lingering", "monotonic", "open",
+        "settings", "watcher",
+    )  # fmt: skip
+
+    def __init__(
+        self, handler: Handler, settings: HttpSettings, *, clock: Clock, watcher: HttpWatcher
+    ) -> None:
+        self.handler = handler
+        self.settings = settings
+        self.clock = clock
+        self.monotonic: Callable[[], float] = clock.monotonic
+        self.watcher = watcher
+        self.heads = ReplyHeads(clock.now())
+        self.open: set[Member] = set()
+        self.idle: dict[Member, None] = {}
+        self.lingering: dict[Member, None] = {}
+        self.leaving = False
+        self._swept = clock.monotonic()
+
+    def enter(self, member: Member) -> bool:
+        """Let a new connection in; if there are too many, in the place of an idle one.
+
+        Returns:
+            Whether there is room for its requests.
+        """
+        room = True
+        while len(self.open) - len(self.lingering) >= self.settings.max_connections:
+            longest = next(iter(self.idle), None)
+            if longest is None:
+                room = False
+                break
+            self.watcher.closed("evicted")
+            longest.dismiss()
+            self.leave(longest)
+        self.open.add(member)
+        self.watcher.connections(len(self.open))
+        return room
+
+    def leave(self, member: Member) -> None:
+        """Strike off a connection."""
+        self.idle.pop(member, None)
+        self.lingering.pop(member, None)
+        if member in self.open:
+            self.open.remove(member)
+            self.watcher.connections(len(self.open))
+
+    def linger(self, member: Member) -> None:
+        """Let a refused connection stay a while outside of the limit, in a limited number."""
+        self.idle.pop(member, None)
+        self.lingering[member] = None
+        if len(self.lingering) > _MOST_LINGERING:
+            next(iter(self.lingering)).abort()
+
+    def sweep(self) -> None:
+        """Let the time be over for connections that are slow, silent or idle for too long."""
+        self.heads.tick(self.clock.now())
+        now = self.monotonic()
+        lost = now - self._swept - 2 * SWEEP_S
+        self._swept = now
+        for member in tuple(self.open):
+            if lost > 0:
+                # This process stood still, and what was sent to it meanwhile is not read yet.
+                member.due += lost
+            if member.due <= now:
+                member.expire(now)
+
+    def dismiss_idle(self) -> None:
+        """Close all connections on which nothing is under way."""
+        for member in tuple(self.idle):
+            member.dismiss()
