@@ -121,6 +121,11 @@ def decode_rows(rows: bytes) -> list[Row]:
     return _decoder.decode(rows)
 
 
+def row_count(rows: bytes) -> int:
+    """Return how many rows a parcel says it has, even if they cannot be decoded."""
+    return int.from_bytes(rows[1 : _ARRAY.size])
+
+
 def encode_answer(answer: Durable | Hello) -> bytes:
     """Return a message of the writer."""
     if isinstance(answer, Hello):
