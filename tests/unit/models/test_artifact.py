@@ -16,7 +16,16 @@ from hypothesis import strategies as st
 from mlops.base.digest import canonical_json
 from mlops.base.errors import BundleError
 from mlops.models.arrays import dump_arrays, load_arrays
-from mlops.models.artifact import FILES, BundleRef, Parts, load, point, resolve, write
+from mlops.models.artifact import (
+    FILES,
+    BundleRef,
+    Parts,
+    load,
+    point,
+    resolve,
+    resolve_within,
+    write,
+)
 from mlops.models.heuristics import History, fit_heuristic
 from mlops.models.manifest import MANIFEST, Manifest
 from mlops.models.spec import FeeWeightedPopularitySpec, StaticSpec
@@ -259,6 +268,52 @@ def test_reference_to_nothing_is_refused(tmp_path: Path, reference: str) -> None
     (tmp_path / "search_ranking").mkdir()
     with pytest.raises(BundleError, match="no bundle"):
         resolve(reference, tmp_path, "search_ranking")
+
+
+@pytest.fixture
+def store(ref: BundleRef, tmp_path: Path) -> Path:
+    """A store with one bundle, and beside it, outside, another copy and secrets."""
+    service = tmp_path / "bundles" / "search_ranking"
+    shutil.copytree(ref.path, service / ref.path.name)
+    shutil.copytree(ref.path, tmp_path / "elsewhere" / ref.path.name)
+    (service / "latest").write_text(f"{ref.digest}\n")
+    (service / "link").symlink_to(tmp_path / "elsewhere" / ref.path.name)
+    (service / ("a" * 64)).symlink_to(tmp_path / "elsewhere" / ref.path.name)
+    (service / "circle").symlink_to(service / "circle")
+    return tmp_path / "bundles"
+
+
+def test_reference_within_the_store_finds_what_lies_there(ref: BundleRef, store: Path) -> None:
+    wanted = store / "search_ranking" / ref.path.name
+    around = f"{store}/../bundles/search_ranking/{ref.path.name}"
+    for reference in ("latest", ref.digest, ref.path.name[:6], str(wanted), around):
+        assert resolve_within(reference, store, "search_ranking") == wanted
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "STORE/search_ranking/../../elsewhere/DIGEST", "STORE/../elsewhere/DIGEST",
+        "STORE/search_ranking/link", "STORE/search_ranking/aaaaaaaa", "aaaaaaaa", "/", "/etc",
+        "STORE/search_ranking/circle", "../../../../etc", "./", "x/\0", "\0", "/" + "x" * 5000,
+        "x" * 5000, "file:///etc", "http://127.0.0.1/bundle", "~/bundle", "STORE/..",
+    ],
+)  # fmt: skip
+def test_reference_that_leaves_the_store_is_refused(
+    ref: BundleRef, store: Path, reference: str
+) -> None:
+    typed = reference.replace("STORE", str(store)).replace("DIGEST", ref.path.name)
+    with pytest.raises(BundleError, match=r"outside|no bundle") as caught:
+        resolve_within(typed, store, "search_ranking")
+    assert caught.value.hint
+
+
+def test_store_that_is_itself_a_link_is_a_store(
+    ref: BundleRef, store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "linked").symlink_to(store)
+    found = resolve_within("latest", tmp_path / "linked", "search_ranking")
+    assert found == store / "search_ranking" / ref.path.name
 
 
 def test_ambiguous_digits_and_broken_pointers_are_refused(tmp_path: Path) -> None:
