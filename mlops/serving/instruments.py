@@ -1,147 +1,250 @@
-"""Instruments: the server's Prometheus metrics, declared in `mlops.base.telemetry`.
+"""Instruments: what one process of a service counts and measures of itself.
 
-All label sets that can occur are created at 0, so that the first increment of a series is not
-lost to `increase()`, and all children are looked up once.
+The metrics are declared in `mlops.base.telemetry`, their series in `mlops.serving.series`. Each
+process writes to a vector of its own; a scrape of any of them tells the sums over all.
 """
 
-from itertools import product
+import logging
+from bisect import bisect_left
+from collections.abc import Hashable
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+import numpy as np
 
 from mlops.base import telemetry
 from mlops.base.telemetry import Metric
-from mlops.experiments.assignment import Arm
-from mlops.serving.breaker import State
-from mlops.serving.decision import Decision, Reason, Source
+from mlops.serving.breaker import Change, State
+from mlops.serving.decision import Decision
+from mlops.serving.exposition import Exposition, Named, Totals
 from mlops.serving.guard import Breach
+from mlops.serving.series import BY_NAME, SIZE
 
-# `_created` doubles the series and no rule here reads it.
-disable_created_metrics()  # type: ignore[no-untyped-call] # the library left it untyped
-
-RULES = (
-    "json", "type", "missing", "unknown_field", "null", "minimum", "maximum", "category",
-    "pattern", "count", "duplicate",
-)  # fmt: skip
-CODES = ("200", "400", "404", "405", "413", "415", "422", "500", "503")
-CAUSES = ("died", "hung", "not_loaded", "corrupted")
-TRANSITIONS = (
-    (State.CLOSED, State.OPEN),
-    (State.OPEN, State.HALF_OPEN),
-    (State.HALF_OPEN, State.OPEN),
-    (State.HALF_OPEN, State.CLOSED),
-)
+_log = logging.getLogger(__name__)
 
 
 class Instruments:
-    """The metrics of one service.
+    """The metrics of one process; one object for each vector.
 
     Args:
         service: Value of the `service` label.
+        numbers: The process's vector, of `mlops.serving.series.SIZE` float64; None makes one that
+            no other process sees.
+        totals: Sums over all processes; None takes this one's own numbers.
     """
 
-    def __init__(self, service: str) -> None:
-        self._service = service
-        self._registry = CollectorRegistry()
-        requests = self._counter(telemetry.HTTP_REQUESTS)
-        self._requests = {code: requests.labels(service, code) for code in CODES}
-        decisions = self._counter(telemetry.DECISIONS)
-        self._decisions = {
-            key: decisions.labels(service, *key) for key in _possible() if key[2] in _arms(key[1])
-        }
-        violations = self._counter(telemetry.CONTRACT_VIOLATIONS)
-        self._violations = {rule: violations.labels(service, rule) for rule in RULES}
-        guard = self._counter(telemetry.GUARD_VIOLATIONS)
-        self._guard = {breach: guard.labels(service, breach.value) for breach in Breach}
-        self._breaches = self._counter(telemetry.CERTIFICATE_BREACHES).labels(service)
-        restarts = self._counter(telemetry.MODEL_RESTARTS)
-        self._restarts = {cause: restarts.labels(service, cause) for cause in CAUSES}
-        transitions = self._counter(telemetry.BREAKER_TRANSITIONS)
-        self._transitions = {key: transitions.labels(service, *key) for key in TRANSITIONS}
-        breaker = self._gauge(telemetry.BREAKER_STATE)
-        self._breaker = {state: breaker.labels(service, state.value) for state in State}
-        self._breaker[State.CLOSED].set(1)
-        self._decision_seconds = self._histogram(telemetry.DECISION_SECONDS).labels(service)
-        self._model_seconds = self._histogram(telemetry.MODEL_SECONDS).labels(service)
-        self._ready = self._gauge(telemetry.MODEL_READY).labels(service)
-        self.in_flight = self._gauge(telemetry.IN_FLIGHT).labels(service)
-        self._bundle = self._gauge(telemetry.BUNDLE_INFO)
+    def __init__(
+        self,
+        service: str,
+        numbers: "memoryview[float] | None" = None,
+        totals: Totals | None = None,
+    ) -> None:
+        given = memoryview(bytearray(8 * SIZE)).cast("d") if numbers is None else numbers
+        own = np.frombuffer(given.cast("B"), dtype=np.float64)
+        self._exposition = Exposition(service, totals or (lambda: own))
+        self._requests = _Counter(telemetry.HTTP_REQUESTS, given)
+        self._connections = Gauge(telemetry.HTTP_CONNECTIONS, given)
+        self._closed = _Counter(telemetry.HTTP_CLOSED, given)
+        self._decisions = _Counter(telemetry.DECISIONS, given)
+        self._decision_seconds = _Histogram(telemetry.DECISION_SECONDS, given)
+        self._queue_seconds = _Histogram(telemetry.QUEUE_SECONDS, given)
+        self._shed = _Counter(telemetry.SHED, given)
+        self._model_seconds = _Histogram(telemetry.MODEL_SECONDS, given)
+        self._model_limit = Gauge(telemetry.MODEL_LIMIT, given)
+        self._violations = _Counter(telemetry.CONTRACT_VIOLATIONS, given)
+        self._guard = _Counter(telemetry.GUARD_VIOLATIONS, given)
+        self._breaches = _Counter(telemetry.CERTIFICATE_BREACHES, given)
+        self._heuristic = _Counter(telemetry.HEURISTIC_FAILURES, given)
+        self._breaker = {state: Gauge(telemetry.BREAKER_STATE, given, state) for state in State}
+        self._transitions = _Counter(telemetry.BREAKER_TRANSITIONS, given)
+        self._model_restarts = _Counter(telemetry.MODEL_RESTARTS, given)
+        self._ready = Gauge(telemetry.MODEL_READY, given)
+        self.in_flight = Gauge(telemetry.IN_FLIGHT, given)
+        self._workers = Gauge(telemetry.WORKERS, given)
+        self._worker_restarts = _Counter(telemetry.WORKER_RESTARTS, given)
+        self._poison = _Counter(telemetry.POISON_REQUESTS, given)
+        self._swaps = _Counter(telemetry.BUNDLE_SWAPS, given)
+        self._rows = _Counter(telemetry.LOG_ROWS, given)
+        self._spool = Gauge(telemetry.LOG_SPOOL_BYTES, given)
+        self._available = Gauge(telemetry.LOG_AVAILABLE, given)
 
     def count_request(self, code: int) -> None:
-        """Count an answer of the decision endpoint by its status code."""
-        self._requests[str(code)].inc()
+        """Count an answer of the decision endpoint by its status code.
+
+        A code that has no series counts as the plainest of its hundred.
+        """
+        text = str(code)
+        if text not in self._requests:
+            text = "400" if 400 <= code < 500 else "500"
+        self._requests.inc(text)
+
+    def connections(self, open_now: int) -> None:
+        """Record the open connections."""
+        self._connections.set(open_now)
+
+    def connection_closed(self, cause: str) -> None:
+        """Count a connection that was closed on purpose; see `mlops.serving.series.CLOSED`."""
+        self._closed.inc(cause)
 
     def count_decision(self, decision: Decision, seconds: float) -> None:
         """Count a decision and the time it took."""
-        self._decisions[decision.source, decision.reason, decision.arm].inc()
+        self._decisions.inc((decision.source, decision.reason, decision.arm))
         self._decision_seconds.observe(seconds)
+
+    def queued(self, seconds: float) -> None:
+        """Record how long a request waited for its work to begin."""
+        self._queue_seconds.observe(seconds)
+
+    def shed(self, priority: str, cause: str) -> None:
+        """Count a request refused to keep others in time; see `mlops.serving.series.SHED`."""
+        self._shed.inc((priority, cause))
 
     def count_violation(self, rule: str) -> None:
         """Count a refused request by the first rule that it broke."""
-        self._violations[rule].inc()
+        self._violations.inc(rule)
 
     def count_guard(self, breach: Breach) -> None:
         """Count a model output that the guard refused."""
-        self._guard[breach].inc()
+        self._guard.inc(breach)
 
     def count_breach(self) -> None:
         """Count a model output that the certificate proves impossible."""
-        self._breaches.inc()
+        self._breaches.inc(())
 
     def observe_model(self, seconds: float) -> None:
         """Record the time that the model took for a page."""
         self._model_seconds.observe(seconds)
 
+    def model_limit(self, pages: float) -> None:
+        """Record how many pages the model may owe at once."""
+        self._model_limit.set(pages)
+
     def model_ready(self, *, ready: bool) -> None:
-        """Record whether the model process can answer."""
+        """Record whether the model can answer."""
         self._ready.set(ready)
 
     def model_restarted(self, cause: str) -> None:
-        """Count a replacement of the model process."""
-        self._restarts[cause].inc()
+        """Count a replacement of the model process; see `mlops.serving.series.MODEL_CAUSES`."""
+        self._model_restarts.inc(cause)
 
-    def breaker_changed(self, old: State, new: State) -> None:
+    def heuristic_failed(self, cause: str) -> None:
+        """Count a heuristic that gave nothing usable: `raised`, `late` or `invalid`."""
+        self._heuristic.inc(cause)
+
+    def breaker_is(self, state: State) -> None:
+        """Record the breaker's state, for a process whose breaker has just been made."""
+        for each, gauge in self._breaker.items():
+            gauge.set(each is state)
+
+    def breaker_changed(self, old: State, new: State, reason: Change) -> None:
         """Record a change of the breaker's state."""
-        self._transitions[old, new].inc()
-        self._breaker[old].set(0)
-        self._breaker[new].set(1)
+        self._transitions.inc((old, new, reason))
+        self.breaker_is(new)
 
-    def bundle_loaded(self, *, digest: str, model: str) -> None:
-        """Name the bundle that is served."""
-        self._bundle.labels(self._service, digest, model).set(1)
+    def workers(self, number: int) -> None:
+        """Record how many workers give heartbeats."""
+        self._workers.set(number)
+
+    def worker_restarted(self, role: str, cause: str) -> None:
+        """Count a replaced process; see `mlops.serving.series.ROLES` and `WORKER_CAUSES`."""
+        self._worker_restarts.inc((role, cause))
+
+    def poison_refused(self) -> None:
+        """Count a request refused since equal ones had ended workers."""
+        self._poison.inc(())
+
+    def bundles(self, current: Named | None, previous: Named | None) -> None:
+        """Name the bundle that is served and the one before it, each by digest and model.
+
+        Every process that answers a scrape has to be told.
+        """
+        self._exposition.name_bundles(current, previous)
+
+    def swap(self, outcome: str) -> None:
+        """Count an attempt to replace bundle or settings; see `mlops.serving.series.SWAPS`."""
+        self._swaps.inc(outcome)
+
+    def log_rows(self, outcome: str, rows: int) -> None:
+        """Count rows of the decision log; see `mlops.serving.series.ROWS`."""
+        self._rows.inc(outcome, rows)
+
+    def log_spool(self, size: int) -> None:
+        """Record how many bytes wait in files for the database."""
+        self._spool.set(size)
+
+    def log_available(self, available: bool) -> None:
+        """Record whether the database takes rows."""
+        self._available.set(available)
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
-
-    def _counter(self, metric: Metric) -> Counter:
-        name = metric.name.removesuffix("_total")
-        return Counter(name, metric.help, metric.labels, registry=self._registry)
-
-    def _gauge(self, metric: Metric) -> Gauge:
-        return Gauge(metric.name, metric.help, metric.labels, registry=self._registry)
-
-    def _histogram(self, metric: Metric) -> Histogram:
-        return Histogram(
-            metric.name,
-            metric.help,
-            metric.labels,
-            registry=self._registry,
-            buckets=metric.buckets,
-        )
+        """Return all metrics of the service in Prometheus' text format."""
+        return self._exposition.text()
 
 
-def _possible() -> list[tuple[Source, Reason, Arm]]:
-    fallbacks = [s for s in Source if s is not Source.MODEL]
-    reasons = [r for r in Reason if r is not Reason.OK]
-    return [(Source.MODEL, Reason.OK, Arm.MODEL), *product(fallbacks, reasons, Arm)]
+class Gauge:
+    """A value that goes up and down.
+
+    Args:
+        metric: Its declaration.
+        numbers: The process's vector.
+        *labels: Values of the labels after `service`.
+    """
+
+    __slots__ = ("_at", "_numbers")
+
+    def __init__(self, metric: Metric, numbers: "memoryview[float]", *labels: str) -> None:
+        self._numbers = numbers
+        self._at = BY_NAME[metric.name].places[tuple(map(str, labels))]
+
+    def set(self, value: float) -> None:
+        """Set the value."""
+        self._numbers[self._at] = value
+
+    def inc(self) -> None:
+        """Add 1."""
+        self._numbers[self._at] += 1.0
+
+    def dec(self) -> None:
+        """Take 1 away."""
+        self._numbers[self._at] -= 1.0
 
 
-def _arms(reason: Reason) -> tuple[Arm, ...]:
-    return (Arm.HOLDOUT,) if reason is Reason.HOLDOUT else (Arm.MODEL,)
+class _Counter:
+    """The series of a counter, by label value; by a tuple of values where there are several."""
+
+    __slots__ = ("_name", "_numbers", "_places")
+
+    def __init__(self, metric: Metric, numbers: "memoryview[float]") -> None:
+        self._name = metric.name
+        self._numbers = numbers
+        # Members of a StrEnum hash and compare as their text, so they need no look-up of it.
+        self._places: dict[Hashable, int] = {
+            values[0] if len(values) == 1 else values: place
+            for values, place in BY_NAME[metric.name].places.items()
+        }
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._places
+
+    def inc(self, key: Hashable, by: float = 1.0) -> None:
+        at = self._places.get(key)
+        if at is None:  # a mistake of ours, which must cost neither an answer nor a new series
+            _log.error("%s has no series for what is to be counted: %r", self._name, key)
+        else:
+            self._numbers[at] += by
+
+
+class _Histogram:
+    """A histogram's places: one for each bucket, not cumulated, and one for the sum."""
+
+    __slots__ = ("_bounds", "_numbers", "_start", "_sum")
+
+    def __init__(self, metric: Metric, numbers: "memoryview[float]") -> None:
+        family = BY_NAME[metric.name]
+        self._numbers = numbers
+        self._bounds = metric.buckets
+        self._start = family.start
+        self._sum = family.start + len(metric.buckets) + 1
+
+    def observe(self, value: float) -> None:
+        numbers = self._numbers
+        numbers[self._start + bisect_left(self._bounds, value)] += 1.0
+        numbers[self._sum] += value
