@@ -135,7 +135,8 @@ class Supervisor:
         self._stopping = Stopping(
             self._members, self._roles, self._shared, now=now, drain_s=self._drain_s
         )
-        self._guard(lambda: self._trials.expire(math.inf))
+        for pid in self._trials.pids:
+            self._guard(partial(self._trials.finish, pid))
 
     def try_out(self, run: Callable[[socket.socket], None], *, within_s: float, done: Done) -> None:
         """Do something risky in a child, for one message that it sends.
@@ -143,9 +144,12 @@ class Supervisor:
         Args:
             run: What the child does with its end of a socket, which waits and keeps messages apart.
             within_s: Seconds after which it is killed.
-            done: Called once in this loop, with the message of 1 to 65,536 bytes, or None if the
-                child died, ended or was too late without having sent one.
+            done: Called once, with the message of 1 to 65,536 bytes, or None if the child died,
+                ended or was too late without having sent one, or if the service stops.
         """
+        if self._stopping is not None:
+            done(None)
+            return
         ours, theirs = control.pair()
 
         def live() -> None:
@@ -189,12 +193,12 @@ class Supervisor:
         for member in self._by_pid.values():
             if fresh:
                 member.felt = self._watch.felt
-            self._look(member)
+            self._look(member, now)
         self._guard(lambda: self._trials.expire(now))
         self._poison.forget(now)
         self._guard(lambda: self._overseer.tick(now))
 
-    def _look(self, member: Member) -> None:
+    def _look(self, member: Member, now: float) -> None:
         if member.killed or member.stopping or member.pid is None:
             return
         new = not member.beat
@@ -204,6 +208,11 @@ class Supervisor:
             member.killed = cause
             kill(member.pid)
         elif new and member.beat:
+            _log.info(
+                "%s %d (process %d) is up after %.3f s",
+                member.role.name, member.number, member.pid, now - member.started_at,
+                extra=ALWAYS,
+            )  # fmt: skip
             self._guard(lambda: self._overseer.started(member.number, member.role.name))
 
     def _start(self, member: Member, now: float) -> None:
@@ -259,17 +268,18 @@ class Supervisor:
                 elif self._clock.monotonic() - self._stopping.began > _DOUBLED_S:
                     self._stopping.hurry()
 
-    def _take_messages(self, member: Member) -> None:
-        end = member.control
-        if end is None:
-            return
-        messages = control.receive(end)
+    def _take_messages(self, member: Member) -> bool:
+        """Pass on what a member sent; returns whether there may be more."""
+        if member.control is None:
+            return False
+        messages = control.receive(member.control)
         if messages is None:
             # It closed its end, or is about to be reaped; either way nothing more will come.
             self._close(member)
-            return
+            return False
         for content in messages:
             self._guard(partial(self._overseer.message, member.number, content))
+        return bool(messages)
 
     def _close(self, member: Member) -> None:
         if member.control is not None:
@@ -287,8 +297,9 @@ class Supervisor:
                 self._guard(partial(self._trials.finish, pid, reaped=True))
 
     def _ended(self, member: Member, status: int, now: float) -> None:
-        while member.control is not None:  # what it had to say before it died
-            self._take_messages(member)
+        while self._take_messages(member):  # what it had to say before it died
+            pass
+        self._close(member)
         number, pid, cause = member.number, member.pid, member.cause()
         member.pid = None
         work = self._shared.works_on(number)
@@ -314,7 +325,7 @@ class Supervisor:
             )
         self._guard(lambda: self._overseer.ended(number, member.role.name, cause))
 
-    def _guard(self, call: Callable[[], None]) -> None:
+    def _guard(self, call: Callable[[], object]) -> None:
         """Call what is not ours, and live on whatever it does."""
         try:
             call()

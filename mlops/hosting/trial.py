@@ -65,6 +65,6 @@ class Trials:
         trial.done(messages[0] if messages else None)
 
     def expire(self, now: float) -> None:
-        """End those that are too late; at infinity, all."""
+        """End those that are too late."""
         for pid in [each.pid for each in self._by_pid.values() if now >= each.until]:
             self.finish(pid)
