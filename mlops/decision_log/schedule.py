@@ -66,13 +66,11 @@ class Schedule:
         """
         if self.up is False:
             return self._probe(view) if now >= self._retry_at else None
-        if view.stopping:
-            return None if view.since is None else Task.INSERT
         if self._due(view, now) and not (view.spooled and self._last is Task.INSERT):
             return Task.INSERT
         if view.spooled:
             return Task.DRAIN
-        if self.retain_at is not None and now >= self.retain_at:
+        if self.retain_at is not None and not view.stopping and now >= self.retain_at:
             return Task.RETAIN
         return None
 
@@ -80,7 +78,7 @@ class Schedule:
         """Return the seconds until the waiting rows are due; infinite if none wait."""
         if view.since is None or self.up is False:
             return float("inf")
-        return 0.0 if view.full else max(view.since + self.commit_s - now, 0.0)
+        return 0.0 if view.full or view.stopping else max(view.since + self.commit_s - now, 0.0)
 
     def spools(self, view: View, now: float, *, busy_s: float) -> bool:
         """Tell whether waiting rows go to the spool now.
@@ -119,6 +117,6 @@ class Schedule:
         return view.since is not None and self.due_in(view, now) <= 0
 
     def _probe(self, view: View) -> Task:
-        if view.spooled and not view.stopping:
+        if view.spooled:
             return Task.DRAIN
         return Task.CHECK if view.since is None else Task.INSERT

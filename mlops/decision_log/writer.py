@@ -63,6 +63,8 @@ def run_writer(
 ) -> None:
     """Write rows until told to stop and nothing is left to write, at most 6 s longer.
 
+    What the database does not take by then is left in the spool for the next writer.
+
     Args:
         connections: The writer's end of each worker's pair.
         plan: What to do.
@@ -203,7 +205,9 @@ class _Writer:
         return min(self._schedule.due_in(view, self._clock.monotonic()), _BEAT_S)
 
     def _owes(self) -> bool:
-        return self._filer.busy or self._inbox.since() is not None
+        """Tell whether rows are only in memory, or the spool's can go where they belong."""
+        drains = self._spool.size > 0 and self._schedule.up is not False
+        return drains or self._filer.busy or self._inbox.since() is not None
 
     def _finish(self) -> None:
         """Count what could not be saved, and close the database if it is not at something."""
