@@ -17,10 +17,11 @@ from mlops.base.verdict import Finding, Status, Verdict, to_json
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import contracts
+from mlops.config.resolve import contracts, signer
 from mlops.config.settings import Settings, allowed_packages, folders
-from mlops.models.artifact import LATEST, Bundle, BundleRef, load, point, resolve, write
+from mlops.models.artifact import LATEST, Bundle, BundleRef, load, point, resolve, sign, write
 from mlops.models.certificate import Certificate, Property, told
+from mlops.models.signature import SIGNATURE, Signer
 from mlops.proofs.declared import judge_range
 from mlops.proofs.proof import Task, prove_all
 from mlops.training import record
@@ -81,7 +82,7 @@ def certified(composed: Composed, folder: Path, *, keep: bool) -> Certified:
         ConfigError: What would be kept is worse than what the bundle states.
     """
     settings, clock = composed.settings, SystemClock()
-    places = folders(settings, folder)
+    places, signs = folders(settings, folder), signer(composed, folder)
     output = contracts(composed).output
     path = resolve(settings.bundle, places.bundles, settings.name)
     bundle = load(path, packages=allowed_packages(settings))
@@ -94,16 +95,24 @@ def certified(composed: Composed, folder: Path, *, keep: bool) -> Certified:
     claims = certificate.verdict().findings
     ranged = judge_range(certificate, bundle.parts.program, output.column("score"))
     verdict = Verdict("certificate", (*claims, ranged))
-    written = _write(bundle, certificate, places) if keep else None
+    written = _write(bundle, certificate, places, signs) if keep else None
     return Certified(bundle, certificate, verdict, seconds, written)
 
 
-def _write(bundle: Bundle, certificate: Certificate, places: Folders) -> BundleRef:
+def _write(
+    bundle: Bundle, certificate: Certificate, places: Folders, signs: Signer | None
+) -> BundleRef:
     """Write the bundle again with another certificate; bundles are immutable.
 
     Raises:
-        ConfigError: The range that the bundle states is tighter than the one proved now.
+        ConfigError: The range that the bundle states is tighter than the one proved now, or the
+            bundle is signed and nobody is named to sign the new one.
     """
+    if signs is None and (bundle.ref.path / SIGNATURE).exists():
+        raise ConfigError(
+            "the bundle is signed, and the new one would not be: nothing is written",
+            hint="name the key in release.signing_key",
+        )
     stated = bundle.parts.certificate
     if certificate.score != stated.score and certificate.score.covers(stated.score):
         raise ConfigError(
@@ -112,6 +121,8 @@ def _write(bundle: Bundle, certificate: Certificate, places: Folders) -> BundleR
         )
     parts = replace(bundle.parts, certificate=certificate)
     written = write(parts, places.bundles)
+    if signs is not None:
+        sign(written.path, signs, clock=SystemClock())
     if _latest(parts.service, places.bundles) == bundle.ref.path.resolve():
         point(written, places.bundles, parts.service)
     try:

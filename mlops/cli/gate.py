@@ -17,9 +17,10 @@ from mlops.base.verdict import from_json as verdict_from_json
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console, verdict_table
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import Contracts, contracts
+from mlops.config.resolve import Contracts, contracts, trust
 from mlops.config.settings import Settings, allowed_packages, folders
 from mlops.contracts.sample import draw
+from mlops.models.acceptance import judge_golden, judge_signature
 from mlops.models.artifact import Bundle, load, resolve
 from mlops.models.certificate import Certificate
 from mlops.models.kernels import kernel_name
@@ -64,7 +65,7 @@ def gate(composed: Composed, folder: Path) -> tuple[Bundle, Decision]:
         BundleError: There is no such bundle, or it is broken.
     """
     settings = composed.settings
-    loaded = contracts(composed)
+    loaded, believed = contracts(composed), trust(composed, folder)
     path = resolve(settings.bundle, folders(settings, folder).bundles, settings.name)
     bundle = load(path, packages=allowed_packages(settings))
     quality, parts = _quality(bundle), bundle.parts
@@ -72,6 +73,7 @@ def gate(composed: Composed, folder: Path) -> tuple[Bundle, Decision]:
     proved = recheck(parts.certificate, task, clock=SystemClock().monotonic)
     verdicts = (
         _checked(composed, folder),
+        Verdict("gate", (judge_signature(path, believed), judge_golden(bundle))),
         _schema(bundle, loaded, proved.certificate),
         verdict_from_json(quality["parity"]),
         proved.verdict,

@@ -14,6 +14,7 @@ COMMANDS = {
     "evaluate": "measure a bundle beside its heuristics",
     "certify": "prove a bundle's range and claims over everything its contract allows",
     "gate": "may this bundle be released?",
+    "bundle": "make keys, sign a bundle, verify and show it",
     "serve": "serve decisions over HTTP, with a fallback behind the model",
     "slo": "validate SLOs, generate Prometheus rules, read budgets",
     "test-estimator": "does an algorithm keep what it promises? small examples where not",

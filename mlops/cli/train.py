@@ -17,7 +17,7 @@ from mlops.cli.console import STYLES, Console, verdict_table
 from mlops.cli.figures import show_measurements
 from mlops.config.check import check
 from mlops.config.compose import Composed, run_application
-from mlops.config.resolve import contracts, plan
+from mlops.config.resolve import contracts, plan, signer
 from mlops.quality.figure import figure
 from mlops.quality.measure import Measurement, SubjectKind
 from mlops.training.intake import told
@@ -71,19 +71,25 @@ def train_once(composed: Composed, folder: Path, announce: Callable[[str], None]
     Raises:
         ConfigError: The check found something.
     """
+    signs = signer(composed, folder)  # a key that cannot be read is told before hours of work
     checked = check(composed, folder)
     failed = [f for f in checked.findings if f.status is Status.FAIL]
     if failed:
         problems = tuple(ConfigError(f.message, hint=f.hint, place=f.place) for f in failed)
         raise ConfigError("the configuration was checked and refused", problems=problems)
     run_plan = plan(composed, contracts(composed), folder)
-    return train(run_plan, clock=SystemClock(), announce=announce)
+    return train(run_plan, clock=SystemClock(), announce=announce, signer=signs)
 
 
 def _document(trained: Trained) -> dict[str, Json]:
     document: Json = trained.record.model_dump(mode="json", exclude={"config"})
     assert isinstance(document, dict)
-    return {**document, "bundle_path": str(trained.bundle.path), "record": str(trained.record_path)}
+    return {
+        **document,
+        "bundle_path": str(trained.bundle.path),
+        "record": str(trained.record_path),
+        "signed_by": trained.signature.key_id if trained.signature else None,
+    }
 
 
 def _show(out: RichConsole, trained: Trained) -> None:
@@ -107,6 +113,8 @@ def _show(out: RichConsole, trained: Trained) -> None:
     )
     out.print(f"record   {escape(str(trained.record_path))}", soft_wrap=True)
     out.print(f"bundle   {escape(str(trained.bundle.path))}", soft_wrap=True)
+    if trained.signature is not None:
+        out.print(f"signed   by key {trained.signature.key_id}")
 
 
 def _compare(out: RichConsole, members: Sequence[_Member]) -> None:

@@ -13,6 +13,7 @@ from mlops.config.settings import allowed_packages, folders
 from mlops.contracts.domain import Domain
 from mlops.contracts.schema import Schema, as_schema, read_domain
 from mlops.data.sources import source
+from mlops.models.signature import Signer, Trust
 from mlops.training.plan import Plan
 
 
@@ -102,6 +103,44 @@ def plan(composed: Composed, loaded: Contracts, folder: Path) -> Plan:
         folders=places,
         config=cast("Json", settings.model_dump(mode="json")),
     )
+
+
+def signer(composed: Composed, folder: Path) -> Signer | None:
+    """Return who signs bundles; None if `release.signing_key` names nobody.
+
+    Args:
+        composed: The configuration.
+        folder: Where the command runs.
+
+    Raises:
+        ConfigError: The key cannot be read, or is none.
+    """
+    named = composed.settings.release.signing_key
+    if named is None:
+        return None
+    try:
+        return Signer.read(folder / named)
+    except ConfigError as error:
+        raise placed(error, composed.origins.place(("release", "signing_key"))) from error
+
+
+def trust(composed: Composed, folder: Path) -> Trust:
+    """Return whose bundles are believed.
+
+    Args:
+        composed: The configuration.
+        folder: Where the command runs.
+
+    Raises:
+        ConfigError: A key cannot be read, or is none.
+    """
+    spec = composed.settings.serving.trust
+    try:
+        return Trust.of(
+            [folder / name for name in spec.keys], required=spec.signatures == "required"
+        )
+    except ConfigError as error:
+        raise placed(error, composed.origins.place(("serving", "trust", "keys"))) from error
 
 
 def placed(error: MlopsError, place: Place | None) -> ConfigError:

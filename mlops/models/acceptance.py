@@ -7,13 +7,16 @@ its signature and its hashes hold.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from mlops.base.digest import Digest
+from mlops.base.verdict import Finding, Status
 from mlops.contracts.diff import diff
 from mlops.contracts.domain import Domain
-from mlops.models.artifact import Bundle, load
+from mlops.models.artifact import FILES, Bundle, load
+from mlops.models.manifest import read_folder
 from mlops.models.refusal import Refusal, RefusedBundleError
 from mlops.models.signature import Trust
 
@@ -106,6 +109,43 @@ def play(bundle: Bundle) -> None:
             reason=Refusal.GOLDEN,
             hint="train it again with this version of mlops; if it is the same, test this host",
         )
+
+
+def judge_signature(path: Path, trust: Trust) -> Finding:
+    """Tell whether a bundle is released, and by whom.
+
+    Args:
+        path: Its directory.
+        trust: Whose bundles are believed.
+
+    Returns:
+        `gate.signature`: fails where serving would refuse it; warns where nothing says whose it
+        is: it has no signature, or there is no key to hold it against.
+    """
+    check = "gate.signature"
+    try:
+        signature = read_folder(path, FILES, trust=trust).signature
+    except RefusedBundleError as refused:
+        return Finding(check, Status.FAIL, refused.message, hint=refused.hint)
+    if signature is None:
+        message = "the bundle is unsigned: whoever can write the store can release"
+        hint = "`mlops bundle keygen`, then `mlops bundle sign` or release.signing_key"
+        return Finding(check, Status.WARN, message, hint=hint)
+    when = datetime.fromtimestamp(signature.signed_at, UTC)
+    message = f"signed by key {signature.key_id} at {when:%Y-%m-%d %H:%M:%S} UTC"
+    if not trust.keys:
+        unknown = f"{message}, and serving.trust.keys names no key to hold that against"
+        return Finding(check, Status.WARN, unknown)
+    return Finding(check, Status.PASS, message)
+
+
+def judge_golden(bundle: Bundle) -> Finding:
+    """Tell whether a bundle computes here what it computed where it was made: `gate.golden`."""
+    try:
+        play(bundle)
+    except RefusedBundleError as refused:
+        return Finding("gate.golden", Status.FAIL, refused.message, hint=refused.hint)
+    return Finding("gate.golden", Status.PASS, "the golden batch gives the scores it was made with")
 
 
 def _refuse_older(bundle: Bundle, running: Running) -> None:

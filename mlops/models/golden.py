@@ -1,6 +1,6 @@
 """A golden batch: rows with the scores that a bundle gave for them where it was made.
 
-    golden.json  {version, rows, kernel, texts, heuristics}
+    golden.json  {version, rows, texts, heuristics}
     golden.npz   column.NAME of each number column, score, heuristic.NAME, expit
 
 Hashes show that a bundle's files are what they were; this shows that they still compute what they
@@ -22,7 +22,7 @@ from mlops.contracts.domain import Domain, Floats, Table, Texts
 from mlops.contracts.sample import draw
 from mlops.models.arrays import dump_arrays, load_arrays
 from mlops.models.heuristics import FittedHeuristic
-from mlops.models.kernels import expit, kernel_name
+from mlops.models.kernels import expit
 from mlops.models.program import Program
 
 GOLDEN_FILES = ("golden.json", "golden.npz")
@@ -42,7 +42,6 @@ class _Facts(BaseModel):
 
     version: Literal[1] = 1
     rows: int = Field(ge=1, le=10_000)
-    kernel: str
     texts: dict[str, tuple[str | None, ...]]
     heuristics: tuple[str, ...]
 
@@ -54,7 +53,6 @@ class Golden:
     Attributes:
         table: The request's columns, n rows.
         rows: n.
-        kernel: Which kernel gave the scores.
         score: The program's, shape [n].
         heuristics: Those of each heuristic that could score them all, shape [n] each.
         expit: `expit` of fixed numbers there, which tells whether this host rounds `exp` alike.
@@ -62,7 +60,6 @@ class Golden:
 
     table: Table
     rows: int
-    kernel: str
     score: Floats
     heuristics: Mapping[str, Floats]
     expit: Floats
@@ -97,15 +94,13 @@ class Golden:
         return told
 
     def _rounds_alike(self) -> bool:
-        return self.kernel == kernel_name() and _same_bits(expit(_RAW), self.expit)
+        return _same_bits(expit(_RAW), self.expit)
 
     def to_files(self) -> dict[str, bytes]:
         """Return the batch as `golden.json` and `golden.npz`."""
         numbers = {n: v for n, v in self.table.items() if v.dtype == np.float64}
         texts = {n: tuple(v.tolist()) for n, v in self.table.items() if n not in numbers}
-        facts = _Facts(
-            rows=self.rows, kernel=self.kernel, texts=texts, heuristics=tuple(self.heuristics)
-        )
+        facts = _Facts(rows=self.rows, texts=texts, heuristics=tuple(self.heuristics))
         arrays: dict[str, npt.NDArray[np.generic]] = {"score": self.score, "expit": self.expit}
         arrays |= {f"column.{name}": cast("Floats", v) for name, v in numbers.items()}
         arrays |= {f"heuristic.{name}": values for name, values in self.heuristics.items()}
@@ -129,7 +124,6 @@ def make_golden(
     return Golden(
         table=table,
         rows=ROWS,
-        kernel=kernel_name(),
         score=program.score(table),
         heuristics={name: scores for name, scores in scored.items() if scores is not None},
         expit=expit(_RAW),
@@ -164,7 +158,7 @@ def golden_from(json: bytes, npz: bytes) -> Golden:
     if any(len(each) != facts.rows for each in (score, *scores.values(), *table.values())):
         message = f"a column or a score has not {facts.rows} rows"
         raise ValueError(message)
-    return Golden(table, facts.rows, facts.kernel, score, scores, known)
+    return Golden(table, facts.rows, score, scores, known)
 
 
 def _scores(fitted: FittedHeuristic, table: Table, rows: int) -> Floats | None:

@@ -182,6 +182,24 @@ class Trust:
         return found
 
 
+def stated(path: Path) -> Signature | None:
+    """Return what a signature file says, which nobody has held against a key.
+
+    Args:
+        path: The file.
+
+    Returns:
+        None if there is none.
+
+    Raises:
+        RefusedBundleError: It is no signature.
+    """
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return _parse(file.read(SIGNATURE_BYTES), path)
+
+
 def key_id(public: bytes) -> str:
     """Return the name of a public key: 16 hexadecimal digits.
 

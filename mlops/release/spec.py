@@ -31,5 +31,9 @@ class ReleaseSpec(Section):
     """Rows that are scored at a time: the candidates of a usual request."""
     latency_calls: int = Field(default=200, ge=50, le=100_000)
     """How often it is timed; the 99th percentile means little below a hundred."""
+    signing_key: str | None = Field(default=None, min_length=1)
+    """File with the Ed25519 private key (PEM) that `mlops train` and `mlops certify --write` sign
+    their bundles with, relative to where the command runs; null leaves them unsigned, for
+    `mlops bundle sign` to release later."""
     reports: ReportPaths = ReportPaths()
     """Files to write."""

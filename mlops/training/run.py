@@ -14,13 +14,14 @@ from mlops.base.verdict import to_json as verdict_to_json
 from mlops.contracts.schema import as_table
 from mlops.data.sources import CrossingSource
 from mlops.data.split import Split, by_time
-from mlops.models.artifact import BundleRef, Parts, point, write
+from mlops.models.artifact import BundleRef, Parts, point, sign, write
 from mlops.models.certificate import Certificate
 from mlops.models.heuristics import FittedHeuristic, History, fit_heuristic
 from mlops.models.lowering import lower
 from mlops.models.parity import prove
 from mlops.models.predictor import SklearnPredictor
 from mlops.models.program import Program
+from mlops.models.signature import Signature, Signer
 from mlops.proofs.proof import Task, prove_all
 from mlops.quality.evaluate import evaluate
 from mlops.quality.measure import Measurement, to_json
@@ -41,6 +42,7 @@ class Trained:
         record: Its record.
         record_path: The record's file.
         bundle: Where the bundle lies.
+        signature: Who released it; None if nobody has yet.
         intake: What it learned from.
         measurements: The model's and the heuristics' figures.
         verdicts: Parity, certificate and cost.
@@ -49,6 +51,7 @@ class Trained:
     record: RunRecord
     record_path: Path
     bundle: BundleRef
+    signature: Signature | None
     intake: Intake
     measurements: tuple[Measurement, ...]
     verdicts: tuple[Verdict, ...]
@@ -70,13 +73,16 @@ class _Steps:
         self.seconds[name] = round(self.clock.monotonic() - started, 3)
 
 
-def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Trained:
+def train(
+    plan: Plan, *, clock: Clock, announce: Callable[[str], None], signer: Signer | None = None
+) -> Trained:
     """Run a plan.
 
     Args:
         plan: What to do.
-        clock: Time of the record and of the steps.
+        clock: Time of the record, of the steps and of the release.
         announce: Told the name of each step as it begins.
+        signer: Who releases the bundle; None leaves it unsigned.
 
     Raises:
         ContractError: The data cannot be learned from.
@@ -94,7 +100,9 @@ def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Train
     with steps.step("evaluate"):
         measurements = measure(plan, split, made.program, made.heuristics)
     with steps.step("bundle"):
-        bundle = _publish(plan, made, measurements)
+        bundle = write(_parts(plan, made, measurements), plan.folders.bundles)
+        signature = None if signer is None else sign(bundle.path, signer, clock=clock)
+        point(bundle, plan.folders.bundles, plan.service)
     cost = CostRecord(
         fit_cpu_s=round(made.fit_cpu_s, 3),
         wall_s=round(clock.monotonic() - started, 3),
@@ -117,7 +125,7 @@ def train(plan: Plan, *, clock: Clock, announce: Callable[[str], None]) -> Train
         verdicts=[verdict_to_json(verdict) for verdict in verdicts],
     )
     path = record.write(run, plan.folders.runs)
-    return Trained(run, path, bundle, intake, measurements, verdicts)
+    return Trained(run, path, bundle, signature, intake, measurements, verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +168,8 @@ def _make(plan: Plan, split: Split, steps: _Steps) -> _Made:
     return _Made(program, heuristics, parity, certificate, fit_cpu_s)
 
 
-def _publish(plan: Plan, made: _Made, measurements: tuple[Measurement, ...]) -> BundleRef:
-    parts = Parts(
+def _parts(plan: Plan, made: _Made, measurements: tuple[Measurement, ...]) -> Parts:
+    return Parts(
         service=plan.service,
         model=plan.model.name,
         domain=plan.request,
@@ -173,9 +181,6 @@ def _publish(plan: Plan, made: _Made, measurements: tuple[Measurement, ...]) -> 
             "parity": verdict_to_json(made.parity),
         },
     )
-    bundle = write(parts, plan.folders.bundles)
-    point(bundle, plan.folders.bundles, plan.service)
-    return bundle
 
 
 def _fit(plan: Plan, split: Split) -> dict[str, SklearnPredictor]:

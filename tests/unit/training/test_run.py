@@ -23,6 +23,7 @@ from mlops.training.plan import Plan
 from mlops.training.record import RunRecord
 from mlops.training.run import Trained, train
 from mlops.training.spec import HeadSpec
+from tests.components.releases import Keys
 from tests.fakes.clock import ManualClock
 from tests.fakes.source import FakeSource
 
@@ -81,6 +82,17 @@ def test_same_rows_give_the_same_bundle_whatever_the_folder(
     assert again.bundle.digest == trained.bundle.digest
     assert again.record.data.snapshot == trained.record.data.snapshot
     assert again.record.measurements == trained.record.measurements
+
+
+def test_bundle_is_signed_before_latest_names_it(trained: Trained, tmp_path: Path) -> None:
+    keys = Keys.made(tmp_path / "keys")
+    plan = plan_of(tmp_path, rows())
+    done = train(plan, clock=ManualClock(), announce=lambda step: None, signer=keys.signer)
+    assert done.signature is not None
+    assert done.bundle.digest == trained.bundle.digest
+    assert trained.signature is None
+    path = resolve("latest", plan.folders.bundles, "search_ranking")
+    assert load(path, trust=keys.trust()).signature == done.signature
 
 
 def test_one_cell_changes_snapshot_and_bundle(trained: Trained, tmp_path: Path) -> None:
