@@ -12,6 +12,7 @@ setup(
         Extension(
             name,
             sources=[name.replace(".", "/") + ".c"],
+            depends=["mlops/models/_sweep.h"] if name.endswith("_walk") else [],
             define_macros=[("Py_LIMITED_API", "0x030B0000")],
             extra_compile_args=_EXACT,
             libraries=[] if sys.platform == "win32" else ["m"],

@@ -1,6 +1,8 @@
-"""A kernel: what walks a matrix down flat trees. One in C, one in numpy, bit-equal.
+"""A kernel: what takes a matrix through flat trees. One in C, one in numpy, bit-equal.
 
-The C kernel is an optional part of the installation; where it is missing, numpy does the work.
+The C kernel is an optional part of the installation; where it is missing, numpy does the work. It
+knows two ways (`_walk.c`): a walk of each row from node to node, and a sweep over all nodes of
+small trees for a block of rows, with narrow or wide vector registers.
 """
 
 import importlib
@@ -11,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mlops.contracts.domain import Floats
+from mlops.models.plan import Plan
 from mlops.models.trees import LEAF, MISSING_LEFT, UNKNOWN_LEFT, WORD_BITS, Trees
 
 Kernel = Literal["c", "numpy"]
+Way = Literal["walk", "narrow", "wide"]
+"""How the C kernel goes through trees."""
 
 _CATEGORY = 4
 
@@ -29,16 +34,38 @@ _BLOCK = 500_000
 class _Compiled(Protocol):
     """The functions of the C extension."""
 
-    def add_leaves(
+    def add_by_walk(  # noqa: PLR0913 - buffers of C
         self,
         matrix: Floats,
         columns: int,
         nodes: npt.NDArray[np.void],
         words: npt.NDArray[np.uint64],
         roots: npt.NDArray[np.int32],
+        first: int,
+        last: int,
         out: Floats,
         /,
     ) -> None: ...
+
+    def add_by_sweep(  # noqa: PLR0913 - buffers of C
+        self,
+        matrix: Floats,
+        columns: int,
+        nodes: npt.NDArray[np.void],
+        words: npt.NDArray[np.uint64],
+        gathers: npt.NDArray[np.void],
+        tests: npt.NDArray[np.void],
+        sets: npt.NDArray[np.uint64],
+        leaves: Floats,
+        trees: npt.NDArray[np.void],
+        first: int,
+        last: int,
+        out: Floats,
+        wide: bool,
+        /,
+    ) -> None: ...
+
+    def widths(self) -> tuple[int, ...]: ...
 
     def expit(self, values: Floats, /) -> None: ...
 
@@ -88,6 +115,14 @@ def _chosen(kernel: Kernel | None) -> Kernel:
     return kernel or kernel_name()
 
 
+def ways() -> tuple[Way, ...]:
+    """Return the ways that the C kernel knows on this machine; none if it is not installed."""
+    if _COMPILED is None:
+        return ()
+    widths = _COMPILED.widths()
+    return ("walk", *(("narrow",) if 2 in widths else ()), *(("wide",) if 4 in widths else ()))
+
+
 class Walker:
     """Trees made ready to be walked.
 
@@ -103,6 +138,10 @@ class Walker:
         trees.check(sizes)
         self._trees = trees
         self._columns = len(sizes)
+        self._plan = Plan.of(trees, sizes)
+        # How many of the trees before each one can be swept.
+        self._swept = [0, *np.cumsum(self._plan.trees["leaf"] >= 0).tolist()]
+        self._ways = ways()
         self._roots = np.ascontiguousarray(trees.roots)
         self._words = np.ascontiguousarray(trees.words)
         leaf = trees.feature == LEAF
@@ -152,17 +191,57 @@ class Walker:
         Raises:
             ValueError: The matrix has another number of columns or another dtype.
         """
+        if _chosen(kernel) == "numpy":
+            self._check(matrix)
+            return self._add_by_numpy(matrix, self._roots[first:last], baseline)
+        way = self._best(len(matrix), first, last)
+        return self.add_by(way, matrix, first, last, baseline=baseline)
+
+    def _best(self, rows: int, first: int, last: int) -> Way:
+        """Return the fastest way, as measured (benchmarks/kernel.py).
+
+        A wide sweep of trees of 31 leaves takes 5 us for up to four rows, a narrow one 13; a walk
+        takes 6 to 10 us a row. It also stays faster where a tree's nodes are shared by many rows
+        and most trees are too large for a sweep.
+        """
+        best = self._ways[-1]
+        if 2 * (self._swept[last] - self._swept[first]) <= last - first:
+            return "walk"
+        return "walk" if best == "narrow" and rows == 1 else best
+
+    def add_by(self, way: Way, matrix: Floats, first: int, last: int, *, baseline: float) -> Floats:
+        """Return what `add` does, with the C kernel and in a given way, for tests and measurements.
+
+        Args:
+            way: One of `ways()`.
+            matrix: As in `add`.
+            first: First tree.
+            last: One past the last tree.
+            baseline: What the sum starts with.
+
+        Raises:
+            ValueError: As in `add`, or there are no such trees.
+        """
+        assert _COMPILED is not None
+        self._check(matrix)
+        rows = matrix if matrix.flags.c_contiguous else np.ascontiguousarray(matrix)
+        out = np.empty(len(rows))
+        out.fill(baseline)  # a third of the time of numpy.full
+        table = (rows, self._columns, self._nodes, self._words)
+        if way == "walk":
+            _COMPILED.add_by_walk(*table, self._roots, first, last, out)
+        else:
+            plan = self._plan
+            _COMPILED.add_by_sweep(
+                *table, plan.gathers, plan.tests, plan.sets, plan.leaves, plan.trees,
+                first, last, out, way == "wide",
+            )  # fmt: skip
+        return out
+
+    def _check(self, matrix: Floats) -> None:
         if matrix.ndim != 2 or matrix.shape[1] != self._columns or matrix.dtype != np.float64:
             message = f"a float64 matrix of {self._columns} columns is wanted"
             raise ValueError(message)
-        roots = self._roots[first:last]
-        if _chosen(kernel) == "numpy":
-            return self._add_by_numpy(matrix, roots, baseline)
-        out = np.full(len(matrix), baseline)
-        assert _COMPILED is not None
-        rows = np.ascontiguousarray(matrix)
-        _COMPILED.add_leaves(rows, self._columns, self._nodes, self._words, roots, out)
-        return out
 
     def _add_by_numpy(
         self, matrix: Floats, roots: npt.NDArray[np.int32], baseline: float
