@@ -1,11 +1,15 @@
 """The model process: answers questions from one socket until it closes.
 
 It runs as `python -m mlops.serving.model_worker FD SETTINGS`, so that a hang, a crash or a lost
-interpreter lock stays inside it: a process is the only thing that a deadline can cut off.
+interpreter lock stays inside it: a process is the only thing that a deadline can cut off. It
+scores with a bundle's model, or with a heuristic of a user's own class.
 """
 
+import contextlib
 import ctypes
+import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -16,96 +20,182 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mlops.base.errors import MlopsError
+from mlops.base.errors import BundleError
 from mlops.contracts.domain import Floats, Table
-from mlops.models.artifact import load
-from mlops.serving.faults import FaultKind
-from mlops.serving.wire import LENGTH, Answer, Ask, join_table, pack, unpack_ask
+from mlops.models.artifact import Bundle, load
+from mlops.serving.drill import play
+from mlops.serving.faults import Fault
+from mlops.serving.wire import LENGTH, LONGEST, Answer, Ask, join_table, pack, unpack_ask
+
+OUT_OF_MEMORY = 12
+"""Exit status of a process that ended since its memory did."""
+
+Score = Callable[[Table, int], Floats]
+"""Gives one score for each of a number of candidates."""
 
 _PR_SET_PDEATHSIG = 1
-_NICENESS = 5  # a model that spins must not take the CPU from the server that cuts it off
+_IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the worker decides when this ends
+_KILLED_EARLY = "500"  # of 1000: where the machine's memory ends, this goes before a worker
 
 
-class WorkerSettings(msgspec.Struct):
-    """What the process is started with.
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model process is started with.
 
     Attributes:
         bundle: Folder of the bundle.
+        digest: Digest that the bundle must have.
         packages: Packages that a custom heuristic may come from.
-        parent: Process id of the server.
+        heuristic: Name of the bundle's heuristic that scores; empty for the model.
+        parent: Process id of the worker; it fills it in.
+        death_signal: Whether the process dies with its worker even if it hangs then.
+        spare_bytes: Memory beyond what it has when it is loaded. A page of 1000 candidates takes
+            a few MB; 256 MiB are far from any honest need and from what a machine misses.
     """
 
     bundle: str
-    packages: list[str]
-    parent: int
+    digest: str
+    packages: tuple[str, ...] = ()
+    heuristic: str = ""
+    parent: int = 0
+    death_signal: bool = True
+    spare_bytes: int = 1 << 28
 
 
-def serve(connection: socket.socket, score: Callable[[Table], Floats]) -> None:
-    """Answer until the other side closes.
+def serve(connection: socket.socket, score: Score) -> int:
+    """Answer until the other side closes; returns the exit status.
 
     Args:
-        connection: The socket to the server.
-        score: Gives one score a candidate.
+        connection: The socket to the worker.
+        score: Who scores.
     """
     connection.sendall(pack(Answer(ask_id=0)))
-    with connection.makefile("rb") as stream:
-        while header := stream.read(LENGTH.size):
-            ask = unpack_ask(stream.read(LENGTH.unpack(header)[0]))
-            connection.sendall(pack(_answer(ask, score)))
+    while True:
+        payload = _receive(connection)
+        if payload is None:
+            return 0
+        ask = unpack_ask(payload)
+        try:
+            answer = _answer(ask, score)
+        except MemoryError as error:  # what it left half done is not known
+            connection.sendall(pack(_failed(ask, error)))
+            return OUT_OF_MEMORY
+        connection.sendall(pack(answer))
 
 
-def _answer(ask: Ask, score: Callable[[Table], Floats]) -> Answer:
+def _receive(connection: socket.socket) -> bytearray | None:
+    header = _exactly(connection, LENGTH.size)
+    if header is None:
+        return None
+    (length,) = LENGTH.unpack(header)
+    return _exactly(connection, length) if length <= LONGEST else None
+
+
+def _exactly(connection: socket.socket, length: int) -> bytearray | None:
+    content = bytearray(length)  # a new one each time: columns are views of it
+    view, at = memoryview(content), 0
+    while at < length:
+        got = connection.recv_into(view[at:])
+        if not got:
+            return None
+        at += got
+    return content
+
+
+def _answer(ask: Ask, score: Score) -> Answer:
     started = time.monotonic()
     if started >= ask.deadline:  # nobody waits for it any more
-        return Answer(ask_id=ask.ask_id, error="expired before it was begun")
+        return Answer(ask_id=ask.ask_id, expired=True)
     try:
-        scores = _play(ask, score)
-    except Exception as error:
-        return Answer(ask_id=ask.ask_id, error=f"{type(error).__name__}: {error}"[:500])
+        table = join_table(ask)
+        if ask.fault:
+            fault = Fault.from_numbers(ask.fault, ask.fault_ms)
+            given = play(fault, ask.rows, lambda: score(table, ask.rows))
+        else:
+            given = score(table, ask.rows)
+        scores = np.asarray(given, dtype=np.float64)
+        if scores.ndim != 1:
+            return Answer(ask_id=ask.ask_id, error=f"scores of shape {scores.shape}")
+    except MemoryError:
+        raise
+    except BaseException as error:  # code that ends the program shall not end this one
+        return _failed(ask, error)
     return Answer(ask.ask_id, scores.tobytes(), time.monotonic() - started)
 
 
-def _play(ask: Ask, score: Callable[[Table], Floats]) -> Floats:
-    """Return the scores, after the drill's fault."""
-    match FaultKind(ask.fault):
-        case FaultKind.MODEL_HANG:
-            while True:  # holds the interpreter lock as far as Python code can
-                pass
-        case FaultKind.MODEL_ERROR:
-            message = "drill: model_error"
-            raise RuntimeError(message)
-        case FaultKind.MODEL_NAN:
-            return np.full(ask.rows, np.nan)
-        case FaultKind.MODEL_OUT_OF_RANGE:
-            return np.full(ask.rows, sys.float_info.max)
-        case FaultKind.SLOW_MS:
-            time.sleep(ask.fault_ms / 1000)
-        case FaultKind.NONE:
-            pass
-    return score(join_table(ask))
+def _failed(ask: Ask, error: BaseException) -> Answer:
+    return Answer(ask_id=ask.ask_id, error=f"{type(error).__name__}: {error}"[:500])
 
 
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when the server dies, even if it hangs then."""
-    if sys.platform == "linux":
+def _load(settings: WorkerSettings) -> Score:
+    """Return who scores.
+
+    Raises:
+        BundleError: The bundle cannot be loaded, or is another one.
+    """
+    bundle = load(Path(settings.bundle), packages=settings.packages)
+    if bundle.ref.digest != settings.digest:
+        raise BundleError(
+            f"{settings.bundle} holds bundle {bundle.ref.digest}, not {settings.digest}"
+        )
+    return _model(bundle) if not settings.heuristic else _heuristic(bundle, settings.heuristic)
+
+
+def _model(bundle: Bundle) -> Score:
+    program = bundle.parts.program
+    return lambda table, _: program.score(table)
+
+
+def _heuristic(bundle: Bundle, name: str) -> Score:
+    fitted = bundle.parts.heuristics.get(name)
+    if fitted is None:
+        raise BundleError(f"bundle {bundle.ref.digest} holds no heuristic {name!r}")
+    return fitted.heuristic.score
+
+
+def _die_with(parent: int, *, even_hanging: bool) -> None:
+    """Ask the kernel to kill this process when the worker dies, even if it hangs then."""
+    if even_hanging and sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the call above
         sys.exit(0)
 
 
+def _go_first() -> None:
+    """Let a system that runs out of memory end this process before its worker."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_KILLED_EARLY)
+
+
+def _limit_memory(spare_bytes: int) -> None:
+    """Let this process take no more memory than it has now and some more."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        return  # only Linux tells it
+    wanted = pages * resource.getpagesize() + spare_bytes
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 def main() -> None:
     """Run the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server decides when this ends
-    os.nice(_NICENESS)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
     settings = msgspec.json.decode(sys.argv[2], type=WorkerSettings)
-    _die_with(settings.parent)
+    _die_with(settings.parent, even_hanging=settings.death_signal)
+    _go_first()
     connection = socket.socket(fileno=int(sys.argv[1]))
-    try:
-        bundle = load(Path(settings.bundle), packages=settings.packages)
-    except MlopsError as error:
-        connection.sendall(pack(Answer(ask_id=0, error=str(error))))
-        return
-    serve(connection, bundle.parts.program.score)
+    with contextlib.suppress(ConnectionError):  # the worker is gone
+        try:
+            score = _load(settings)
+        except Exception as error:  # a user's own class may raise anything
+            connection.sendall(pack(Answer(ask_id=0, error=str(error) or type(error).__name__)))
+            return
+        gc.collect()
+        gc.freeze()
+        _limit_memory(settings.spare_bytes)
+        sys.exit(serve(connection, score))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A wire message: what the server and its model process say to each other over a socket pair.
+"""A wire message: what a worker and its model process say to each other over a socket pair.
 
 Each message is four bytes of length, big-endian, and MessagePack. Both ends are of one version
-and one machine, so arrays travel as their float64 bytes.
+and one machine, so arrays travel as their float64 bytes, all number columns in one piece.
 """
 
 import struct
@@ -12,6 +12,8 @@ import numpy as np
 from mlops.contracts.domain import Floats, Table, Texts
 
 LENGTH = struct.Struct(">I")
+LONGEST = 1 << 28
+"""Most bytes of a message; what claims to be longer is none."""
 
 
 class Ask(msgspec.Struct, array_like=True, gc=False):
@@ -21,19 +23,21 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
         ask_id: Names the question in its answer.
         deadline: Monotonic seconds, which all processes of a machine share, after which nobody
             waits for the answer any more.
-        fault: Kind of the fault to play, `none` outside drills.
+        fault: Number of the kind of fault to play, 0 outside drills.
         fault_ms: The fault's amount.
         rows: Number of candidates.
-        numbers: float64 columns as bytes.
+        names: Names of the number columns.
+        numbers: Their float64 values as bytes, column after column.
         texts: Category columns.
     """
 
     ask_id: int
     deadline: float
-    fault: str
+    fault: int
     fault_ms: int
     rows: int
-    numbers: dict[str, bytes]
+    names: list[str]
+    numbers: memoryview
     texts: dict[str, list[str | None]]
 
 
@@ -42,15 +46,21 @@ class Answer(msgspec.Struct, array_like=True, gc=False):
 
     Attributes:
         ask_id: Which question this answers.
-        scores: float64 bytes, one score a candidate; empty with an error.
+        scores: float64 bytes, one score a candidate; empty without one.
         seconds: Time that the model took.
         error: What went wrong; empty if nothing did.
+        expired: Whether the question came too late to be begun.
     """
 
     ask_id: int
     scores: bytes = b""
     seconds: float = 0.0
     error: str = ""
+    expired: bool = False
+
+
+class NoMessageError(Exception):
+    """What came over the wire is no message: who sent it is out of order."""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -58,39 +68,79 @@ _ask_decoder = msgspec.msgpack.Decoder(Ask)
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
 
 
-def pack(message: Ask | Answer) -> bytes:
+def pack(message: Ask | Answer) -> bytearray:
     """Return a message with its length before it."""
-    payload = _encoder.encode(message)
-    return LENGTH.pack(len(payload)) + payload
+    packed = bytearray(LENGTH.size)
+    _encoder.encode_into(message, packed, LENGTH.size)
+    LENGTH.pack_into(packed, 0, len(packed) - LENGTH.size)
+    return packed
 
 
-def unpack_ask(payload: bytes) -> Ask:
+def unpack_ask(payload: bytes | bytearray) -> Ask:
     """Return a question; raises msgspec.DecodeError if it is none."""
     return _ask_decoder.decode(payload)
 
 
-def unpack_answer(payload: bytes) -> Answer:
-    """Return an answer; raises msgspec.DecodeError if it is none."""
-    return _answer_decoder.decode(payload)
+class AnswerStream:
+    """Cuts what comes out of a socket into answers."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, content: bytes) -> list[Answer]:
+        """Return the answers that are whole now.
+
+        Args:
+            content: What came next.
+
+        Raises:
+            NoMessageError: It is no answer.
+        """
+        rest = self._rest
+        rest += content
+        found: list[Answer] = []
+        at = 0
+        while len(rest) - at >= LENGTH.size:
+            (length,) = LENGTH.unpack_from(rest, at)
+            if length > LONGEST:
+                raise NoMessageError
+            end = at + LENGTH.size + length
+            if len(rest) < end:
+                break
+            found.append(_answer(bytes(rest[at + LENGTH.size : end])))
+            at = end
+        del rest[:at]
+        return found
 
 
-def split_table(table: Table) -> tuple[dict[str, bytes], dict[str, list[str | None]]]:
-    """Return a table's number columns as bytes and its category columns as lists."""
-    numbers: dict[str, bytes] = {}
+def _answer(payload: bytes) -> Answer:
+    try:
+        answer = _answer_decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise NoMessageError from error
+    if len(answer.scores) % 8:
+        raise NoMessageError
+    return answer
+
+
+def split_table(table: Table) -> tuple[list[str], memoryview, dict[str, list[str | None]]]:
+    """Return the names of a table's number columns, their bytes, and its category columns."""
+    names: list[str] = []
+    numbers: list[Floats] = []
     texts: dict[str, list[str | None]] = {}
     for name, values in table.items():
         if values.dtype == np.float64:
-            numbers[name] = values.tobytes()
+            names.append(name)
+            numbers.append(values)  # type: ignore[arg-type] # its dtype was looked at
         else:
             texts[name] = values.tolist()
-    return numbers, texts
+    return names, memoryview(np.concatenate(numbers).tobytes() if numbers else b""), texts
 
 
 def join_table(ask: Ask) -> Table:
     """Return the table that a question holds."""
-    table: dict[str, Floats | Texts] = {
-        name: np.frombuffer(content, dtype=np.float64) for name, content in ask.numbers.items()
-    }
+    matrix = np.frombuffer(ask.numbers, dtype=np.float64).reshape(len(ask.names), ask.rows)
+    table: dict[str, Floats | Texts] = dict(zip(ask.names, matrix, strict=True))
     for name, texts in ask.texts.items():
         column = np.empty(len(texts), dtype=object)
         column[:] = texts

@@ -11,16 +11,18 @@ from mlops.base.errors import ConfigError
 from mlops.contracts.domain import Floats, Table
 from mlops.experiments.assignment import Arm, assign
 from mlops.serving.decision import Decision, Reason, Source
-from mlops.serving.faults import Fault, FaultKind, parse
+from mlops.serving.faults import HEURISTIC_FAULTS, MODEL_FAULTS, Fault, FaultKind, parse
 from mlops.serving.guard import Breach, inspect
 from mlops.serving.wire import (
     LENGTH,
+    LONGEST,
     Answer,
+    AnswerStream,
     Ask,
+    NoMessageError,
     join_table,
     pack,
     split_table,
-    unpack_answer,
     unpack_ask,
 )
 
@@ -61,17 +63,17 @@ FAULTS = {
     "none": Fault(),
     "": Fault(),
     " model_hang\n": Fault(FaultKind.MODEL_HANG),
-    "model_error": Fault(FaultKind.MODEL_ERROR),
-    "model_nan": Fault(FaultKind.MODEL_NAN),
-    "model_out_of_range": Fault(FaultKind.MODEL_OUT_OF_RANGE),
     "slow_ms:0": Fault(FaultKind.SLOW_MS, 0),
     "slow_ms:60000": Fault(FaultKind.SLOW_MS, 60_000),
-}
+} | {kind.value: Fault(kind) for kind in FaultKind if kind is not FaultKind.SLOW_MS}
 
 
 @pytest.mark.parametrize("text", FAULTS)
 def test_fault_is_read(text: str) -> None:
-    assert parse(text) == FAULTS[text]
+    fault = parse(text)
+    assert fault == FAULTS[text]
+    assert parse(str(fault)) == fault
+    assert Fault.from_numbers(*fault.to_numbers()) == fault
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,15 @@ def test_fault_is_read(text: str) -> None:
 def test_what_is_no_fault_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="is no fault") as caught:
         parse(text)
-    assert "model_hang" in caught.value.hint
+    for kind in FaultKind:
+        assert kind.value in caught.value.hint
+
+
+def test_no_fault_is_the_number_zero_and_each_other_has_one_place() -> None:
+    assert Fault().to_numbers() == (0, 0)
+    elsewhere = {FaultKind.NONE, FaultKind.WORKER_HANG, FaultKind.POISON}
+    assert {*MODEL_FAULTS, *HEURISTIC_FAULTS, *elsewhere} == {*FaultKind}
+    assert len(MODEL_FAULTS) + len(HEURISTIC_FAULTS) + len(elsewhere) == len(FaultKind)
 
 
 # wire
@@ -104,8 +114,8 @@ COLUMNS = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(COLUMNS, st.integers(0, 2**63 - 1), FLOATS)
 def test_question_comes_back(table: Table, ask_id: int, deadline: float) -> None:
-    numbers, texts = split_table(table)
-    sent = Ask(ask_id, deadline, "slow_ms", 80, 3, numbers, texts)
+    names, numbers, texts = split_table(table)
+    sent = Ask(ask_id, deadline, 9, 80, 3, names, numbers, texts)
     message = pack(sent)
     assert LENGTH.unpack(message[: LENGTH.size])[0] == len(message) - LENGTH.size
     got = unpack_ask(message[LENGTH.size :])
@@ -116,13 +126,47 @@ def test_question_comes_back(table: Table, ask_id: int, deadline: float) -> None
     assert join_table(got).keys() == table.keys()
 
 
+def test_column_that_lies_scattered_in_memory_comes_back() -> None:
+    matrix = np.arange(12, dtype=np.float64).reshape(3, 4)
+    table: Table = {"strided": matrix[:, 1], "repeated": np.broadcast_to(np.array(7.0), 3)}
+    names, numbers, texts = split_table(table)
+    found = join_table(Ask(1, 0.0, 0, 0, 3, names, numbers, texts))
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "strided": [1.0, 5.0, 9.0], "repeated": [7.0] * 3,
+    }  # fmt: skip
+
+
+ANSWERS = st.builds(
+    Answer,
+    st.integers(0, 2**63 - 1),
+    st.lists(st.floats(), max_size=5).map(lambda scores: np.array(scores).tobytes()),
+    FLOATS,
+    st.text(max_size=20),
+    st.booleans(),
+)
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.floats(), max_size=5), st.text(max_size=20))
-def test_answer_comes_back_to_the_bit(scores: list[float], error: str) -> None:
-    sent = Answer(7, np.array(scores).tobytes(), 0.25, error)
-    got = unpack_answer(pack(sent)[LENGTH.size :])
-    assert got == sent
-    assert np.frombuffer(got.scores).tobytes() == np.array(scores).tobytes()
+@given(st.lists(ANSWERS, max_size=5), st.integers(1, 50))
+def test_answers_come_back_to_the_bit_however_they_are_cut(sent: list[Answer], cut: int) -> None:
+    stream, content = AnswerStream(), b"".join(pack(answer) for answer in sent)
+    pieces = [content[at : at + cut] for at in range(0, len(content), cut)]
+    assert [answer for piece in pieces for answer in stream.feed(piece)] == sent
+
+
+NONSENSE = {
+    "a length beyond all reason": LENGTH.pack(LONGEST + 1),
+    "no MessagePack": LENGTH.pack(1) + b"\xc1",
+    "another message": LENGTH.pack(2) + b"\xc0\xc0",
+    "no whole scores": bytes(pack(Answer(1, b"seven b"))),
+    "an error that is no text": LENGTH.pack(8) + b"\x94\x01\xc4\x00\x00\xa2\xff\xff",
+}
+
+
+@pytest.mark.parametrize("sentence", NONSENSE)
+def test_what_is_no_answer_is_refused(sentence: str) -> None:
+    with pytest.raises(NoMessageError):
+        AnswerStream().feed(NONSENSE[sentence])
 
 
 # order
