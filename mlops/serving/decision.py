@@ -1,12 +1,12 @@
 """A decision: one answer of a service, with who gave it and why."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
+import msgspec
 
 from mlops.contracts.domain import Floats
 from mlops.experiments.assignment import Arm
+from mlops.serving import encode
 from mlops.serving.guard import Breach
 
 
@@ -36,23 +36,33 @@ class Reason(StrEnum):
     GUARD_INCONSISTENT = Breach.INCONSISTENT.value
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """An answer before it is encoded.
 
     Attributes:
         source: Who answered.
-        reason: Why that source.
+        reason: Why that source. An answer of the previous bundle's model has the source `model`
+            and the reason why the current one's did not answer.
         arm: Who was meant to answer.
         scores: One score a candidate, in the request's order; larger ranks higher.
+        propensity: Probability with which such a request got this arm, and on a healing model's
+            ramp this side of it, in (0, 1].
+        bundle: Digest of the bundle whose model, cached answer or heuristic this is; empty where
+            there is none.
+        heuristic: Name of the heuristic whose scores they are, or would have been had the model
+            not answered; empty if none was computed.
+        model_s: Seconds that the model took whose answer this is; 0 for other sources.
     """
 
     source: Source
     reason: Reason
     arm: Arm
     scores: Floats
+    propensity: float = 1.0
+    bundle: str = ""
+    heuristic: str = ""
+    model_s: float = 0.0
 
     def order(self) -> list[int]:
         """Return candidate positions, best first; equal scores keep the caller's order."""
-        positions: list[int] = np.argsort(-self.scores, kind="stable").tolist()
-        return positions
+        return encode.order(self.scores)

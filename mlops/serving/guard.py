@@ -18,6 +18,7 @@ class Breach(StrEnum):
     NOT_FINITE = "guard_not_finite"
     OUT_OF_RANGE = "guard_out_of_range"
     INCONSISTENT = "guard_inconsistent"
+    """A score is not what another copy of the same program gives for the same candidate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Limits:
 
     def impossible(self, breach: Breach) -> bool:
         """Tell whether a sound model cannot give such an answer: something is corrupted."""
-        return breach is Breach.OUT_OF_RANGE or (breach is Breach.NOT_FINITE and self.finite)
+        if breach is Breach.NOT_FINITE:
+            return self.finite
+        return breach is not Breach.INCOMPLETE
 
     def farthest(self, scores: Floats) -> float:
         """Return the score that is the farthest outside; NaN and infinities before all others.

@@ -1,7 +1,8 @@
-"""Serving parts: a chain, its app and their fakes, joined as the server joins the real ones."""
+"""Serving parts: a chain and its fakes, joined as a worker joins the real ones."""
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -10,24 +11,28 @@ import numpy as np
 
 from mlops.contracts import open_bandit
 from mlops.contracts.domain import Floats, Table
-from mlops.contracts.row import Request, RowDecoder
+from mlops.contracts.row import Request
 from mlops.contracts.schema import read_domain
 from mlops.hosting.settings import HttpSettings
-from mlops.models.heuristics import Heuristic
-from mlops.serving.app import App
 from mlops.serving.breaker import Breaker
-from mlops.serving.chain import Chain
+from mlops.serving.cache import Cache
+from mlops.serving.chain import Asked, Chain
+from mlops.serving.decision import Decision
 from mlops.serving.guard import Limits
-from mlops.serving.instruments import Instruments
-from mlops.serving.spec import BreakerSpec, HoldoutSpec, LimitSpec, ServingSpec
+from mlops.serving.guarded import GuardedModel
+from mlops.serving.lane import Lane
+from mlops.serving.limiter import Limiter
+from mlops.serving.rungs import Rung
+from mlops.serving.spec import BreakerSpec, CacheSpec, HoldoutSpec, LimitSpec, ServingSpec
 from tests.components.requests import drawn
 from tests.fakes.clock import ManualClock
 from tests.fakes.heuristic import FakeHeuristic
-from tests.fakes.model import FakeModel
+from tests.fakes.watcher import FakeWatcher
 
 SERVICE = "open_bandit"
 DOMAIN = read_domain(open_bandit.Request)
 ROWS = 3
+GOOD = np.array([0.1, 0.9, 0.5])
 
 
 def rising(rows: int) -> Floats:
@@ -38,6 +43,10 @@ def falling(rows: int) -> Floats:
     return -np.arange(rows, dtype=np.float64)
 
 
+def two_rungs() -> list[tuple[str, Rung]]:
+    return [("first", FakeHeuristic(rising)), ("second", FakeHeuristic(falling))]
+
+
 def spec(**changes: Any) -> ServingSpec:
     values: dict[str, Any] = {
         "deadline_ms": 50.0,
@@ -45,7 +54,10 @@ def spec(**changes: Any) -> ServingSpec:
         "fallback": ("first", "second"),
         "http": HttpSettings(max_body_bytes=20_000),
         "limit": LimitSpec(start=2, most=2),
-        "breaker": BreakerSpec(min_calls=4, window_s=10.0, open_s=2.0, trip_s=8.0, probes=2),
+        "breaker": BreakerSpec(
+            min_calls=4, window_s=10.0, open_s=2.0, trip_s=8.0, probes=2, ramp=()
+        ),
+        "cache": CacheSpec(entries=0),
         "holdout": HoldoutSpec(share=0.0),
     }
     return ServingSpec(**{**values, **changes})
@@ -53,50 +65,81 @@ def spec(**changes: Any) -> ServingSpec:
 
 @dataclass
 class Joined:
-    """A chain and its app over fakes.
+    """A chain over fakes.
 
     Attributes:
-        model: Who is asked; None where there is none.
-        heuristics: By name; the spec's fallback names `first` and `second`.
-        spec: As the server gets it.
+        lane: Who is asked; None where there is no model.
+        previous_lane: The model before it; None where there is none.
+        rungs: The heuristics; the spec's fallback names `first` and `second`.
+        spec: As the worker gets it.
+        limits: What is certified.
+        check: The worker's own copy of the program.
+        draws: Random numbers, given again from the first when they are used up.
     """
 
-    model: FakeModel | None = field(default_factory=lambda: FakeModel(np.array([0.1, 0.9, 0.5])))
-    heuristics: Mapping[str, Heuristic] = field(
-        default_factory=lambda: {"first": FakeHeuristic(rising), "second": FakeHeuristic(falling)}
-    )
+    lane: Lane | None = None
+    previous_lane: Lane | None = None
+    rungs: Sequence[tuple[str, Rung]] = field(default_factory=two_rungs)
     spec: ServingSpec = field(default_factory=spec)
     limits: Limits = field(default_factory=lambda: Limits(0.0, 1.0))
+    check: Callable[[Table], float] | None = None
+    draws: Sequence[float] = (0.5,)
+    clock: ManualClock = field(default_factory=ManualClock)
 
     def __post_init__(self) -> None:
-        self.clock = ManualClock()
-        self.instruments = Instruments(SERVICE)
-        self.breaker = Breaker(self.spec.breaker, self.clock, self.instruments.breaker_changed)
+        self.watcher = FakeWatcher()
+        self.current = self._guarded(self.lane, "sha256:new", self.check)
+        self.previous = self._guarded(self.previous_lane, "sha256:old", None)
+        self.cache = Cache(self.spec.cache, self.clock)
+        self._drawn = 0
         self.chain = Chain(
             self.spec,
-            self.heuristics,
-            model=self.model,
-            limits=self.limits,
-            breaker=self.breaker,
-            instruments=self.instruments,
-        )
-        self.ids = iter(f"made-{at}" for at in range(10**6))
-        self.app = App(
-            decoder=RowDecoder(DOMAIN, max_candidates=5),
-            chain=self.chain,
-            instruments=self.instruments,
+            self.rungs,
+            current=self.current,
+            previous=self.previous,
+            cache=self.cache,
+            watcher=self.watcher,
             clock=self.clock,
-            new_id=lambda: next(self.ids),
-            model="sha256:abc",
-            openapi=b'{"openapi":"3.1.0"}',
-            max_body_bytes=self.spec.http.max_body_bytes,
+            random=self._draw,
         )
 
-    def series(self) -> dict[str, float]:
-        """Return the value of each exported series by name and labels, as Prometheus reads it."""
-        lines = self.instruments.exposition().decode().splitlines()
-        pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
-        return {name: float(value) for name, _, value in pairs}
+    @property
+    def breaker(self) -> Breaker:
+        assert self.current is not None
+        return self.current.breaker
+
+    def decide(self, subject: str = "user-1", **changes: Any) -> Decision:
+        """Decide a request that has just arrived, in a loop of its own."""
+
+        async def decide() -> Decision:
+            return await self.decided(subject, **changes)
+
+        return asyncio.run(decide())
+
+    async def decided(self, subject: str = "user-1", **changes: Any) -> Decision:
+        """Decide a request that has just arrived."""
+        decision = self.chain.decide(self.asked(subject, **changes))
+        return decision if isinstance(decision, Decision) else await decision
+
+    def asked(
+        self, subject: str = "user-1", *, deadline_s: float = 0.05, waited_s: float = 0.0,
+        use_model: bool = True,
+    ) -> Asked:  # fmt: skip
+        arrived = self.clock.monotonic() - waited_s
+        return Asked(a_request(subject), arrived, arrived + deadline_s, use_model)
+
+    def _guarded(
+        self, lane: Lane | None, digest: str, check: Callable[[Table], float] | None
+    ) -> GuardedModel | None:
+        if lane is None:
+            return None
+        breaker = Breaker.of(self.spec, self.clock, self.watcher.breaker_changed)
+        limiter = Limiter.of(self.spec, self.clock)
+        return GuardedModel(lane, self.limits, breaker, limiter, digest, check)
+
+    def _draw(self) -> float:
+        self._drawn += 1
+        return self.draws[(self._drawn - 1) % len(self.draws)]
 
 
 @cache
@@ -113,79 +156,3 @@ def a_request(subject: str = "user-1") -> Request:
 def a_body(**members: Any) -> bytes:
     _, body = _drawn()
     return json.dumps({**body, **members}).encode()
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What an app sent.
-
-    Attributes:
-        code: Status; 0 if it sent nothing.
-        headers: By name.
-        body: All of it.
-    """
-
-    code: int
-    headers: Mapping[bytes, bytes]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-Asgi = Callable[..., Any]
-
-
-async def call(
-    app: Asgi,
-    path: str = "/v1/decide",
-    *,
-    method: str = "POST",
-    body: bytes | list[bytes] = b"",
-    headers: Mapping[str, str] | None = None,
-    gone: bool = False,
-    query: str = "",
-) -> Reply:
-    """Ask an ASGI app.
-
-    Args:
-        app: The app.
-        path: Path.
-        method: Method.
-        body: The body, in the pieces in which it arrives.
-        headers: Header fields.
-        gone: The caller closes the connection instead of sending the last piece.
-        query: Query string.
-    """
-    pieces = body if isinstance(body, list) else [body]
-    events: list[dict[str, Any]] = [
-        {"type": "http.request", "body": piece, "more_body": at < len(pieces) - 1}
-        for at, piece in enumerate(pieces)
-    ]
-    if gone:
-        events[-1] = {"type": "http.disconnect"}
-    sent: list[dict[str, Any]] = []
-
-    async def receive() -> dict[str, Any]:
-        return events.pop(0)
-
-    async def send(event: dict[str, Any]) -> None:
-        sent.append(event)
-
-    given = {"content-type": "application/json", **(headers or {})}
-    scope = {
-        "type": "http",
-        "method": method,
-        "path": path,
-        "query_string": query.encode(),
-        "headers": [(name.encode(), value.encode()) for name, value in given.items()],
-    }
-    await app(scope, receive, send)
-    if not sent:
-        return Reply(0, {}, b"")
-    return Reply(
-        sent[0]["status"],
-        dict(sent[0]["headers"]),
-        b"".join(event.get("body", b"") for event in sent[1:]),
-    )

@@ -1,0 +1,259 @@
+"""Admission: the one queue of a worker, which decides whose turn it is and who gets the model.
+
+While nothing waits, a request is worked on in the same call. Else it queues up by priority, first
+come first served within one, and the queue is drained in short turns, so that the event loop goes
+on reading and each request has its true time of arrival.
+
+With more requests than the worker can answer by the model, three things happen, in this order:
+
+1. **The heuristic answers some.** While more wait than the limiter lets wait, up to a fifth of
+   the working time goes to answers by the heuristic, which take less time each. Not more: a worker
+   that gave all its time to the cheapest answers would give none by the model when the load is
+   high enough, which is when its answers are worth the most.
+2. **The queue is bounded by time.** What would have to wait longer than half of the time that it
+   has is refused on arrival, so that what is let in is answered in good time, and who is refused
+   learns it at once. The least important goes first, and of those the youngest.
+3. **What is too late is not worked on.**
+
+First come, first served with a bounded wait was simulated against last come, first served and
+against an unbounded queue (tests/unit/serving/test_overload.py): the first two keep the model's
+useful answers above 80 % of their peak at 10 times the load, and the unbounded queue loses them.
+Of the first two it refuses early and treats equals alike. Bounding the time that a queue costs
+rather than its length follows Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 2012.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from mlops.base.clock import Clock
+from mlops.hosting.exchange import Exchange
+from mlops.serving.limiter import Limiter, Pace
+from mlops.serving.spec import LimitSpec
+
+_TURN_S = 0.002
+_HEURISTIC_SHARE = 0.2
+"""Most of the working time that goes to the heuristic's answers under pressure."""
+_LONGEST_WAIT = 0.5
+"""Most of its time that a request waits."""
+_CREDIT_S = 0.05
+"""Most working time that may be owed to either kind of answer."""
+_MOST_DEADLINE_MS = 600_000.0
+_DIGITS = 16
+
+
+class Priority(IntEnum):
+    """How much a caller minds being refused; a larger one is more important."""
+
+    SHEDDABLE = 0
+    NORMAL = 1
+    CRITICAL = 2
+
+    @property
+    def label(self) -> str:
+        """Its name in headers and metrics."""
+        return self.name.lower()
+
+
+def parse_priority(value: bytes, *, allowed: bool) -> Priority:
+    """Read the header that declares a caller's priority.
+
+    Args:
+        value: `critical`, `normal` or `sheddable`.
+        allowed: Whether callers may call themselves critical; if not, that counts as normal.
+
+    Raises:
+        ValueError: It is none of these; the message is for a person.
+
+    >>> parse_priority(b"critical", allowed=False)
+    <Priority.NORMAL: 1>
+    """
+    match value.strip().lower():
+        case b"critical":
+            return Priority.CRITICAL if allowed else Priority.NORMAL
+        case b"normal":
+            return Priority.NORMAL
+        case b"sheddable":
+            return Priority.SHEDDABLE
+    message = "X-Priority must be critical, normal or sheddable"
+    raise ValueError(message)
+
+
+def parse_deadline_ms(value: bytes) -> float:
+    """Read the header by which a caller asks for a shorter deadline.
+
+    Args:
+        value: Milliseconds, a plain decimal number above 0.
+
+    Raises:
+        ValueError: It is none; the message is for a person.
+
+    >>> parse_deadline_ms(b"12.5")
+    12.5
+    """
+    text = value.strip()
+    whole, _, part = text.partition(b".")
+    plain = len(text) <= _DIGITS and (whole + part).isdigit()  # no sign, exponent, nan or _
+    milliseconds = float(text) if plain else 0.0
+    if not 0 < milliseconds <= _MOST_DEADLINE_MS:
+        message = "X-Deadline-Ms must be a number of milliseconds, above 0 and at most 600000"
+        raise ValueError(message)
+    return milliseconds
+
+
+@dataclass(slots=True)
+class Job:
+    """A request that wants to be decided.
+
+    Attributes:
+        exchange: The request and the way to answer it.
+        arrived: Monotonic seconds of its arrival.
+        deadline: Monotonic seconds by which it must be answered.
+        priority: How important its caller is.
+    """
+
+    exchange: Exchange
+    arrived: float
+    deadline: float
+    priority: Priority = Priority.NORMAL
+
+
+class Desk(Protocol):
+    """Who answers; neither method raises."""
+
+    def work(self, job: Job, use_model: bool) -> None:
+        """Answer a request, or begin to.
+
+        Args:
+            job: The request.
+            use_model: Whether the model may be asked.
+        """
+        ...
+
+    def shed(self, job: Job) -> None:
+        """Refuse a request, so that others are in time."""
+        ...
+
+
+class Watcher(Protocol):
+    """Who counts what was refused."""
+
+    def shed(self, priority: str, cause: str) -> None:
+        """A request was refused: `queue_full`, `expired` or `draining`."""
+        ...
+
+
+class Admission:
+    """The queue of one worker; used from its event loop only.
+
+    Args:
+        spec: How many may wait.
+        desk: Who answers.
+        limiter: How many may wait before the heuristic takes a part of the answers. Without it
+            (a drill) every request is worked on as it comes.
+        clock: Monotonic time.
+        call_soon: Runs a function in the loop's next iteration.
+        watcher: Counts what is refused.
+    """
+
+    def __init__(
+        self,
+        spec: LimitSpec,
+        desk: Desk,
+        *,
+        limiter: Limiter,
+        clock: Clock,
+        call_soon: Callable[[Callable[[], None]], object],
+        watcher: Watcher,
+    ) -> None:
+        self._most = spec.queue
+        self._desk = desk
+        self._limiter = limiter
+        self._now = clock.monotonic
+        self._call_soon = call_soon
+        self._watcher = watcher
+        self._queues: tuple[deque[Job], ...] = tuple(deque() for _ in Priority)
+        self._turn_due = False
+        self._mean = Pace()
+        self._credit_s = 0.0  # working time that the heuristic's answers may still take
+        self.waiting = 0
+        """Requests that wait at present."""
+
+    def offer(self, job: Job) -> None:
+        """Take a request: work on it, let it wait, or refuse it or a less important one."""
+        if not self._limiter.acts:
+            self._desk.work(job, use_model=True)
+            return
+        if self._turn_due:
+            self._enqueue(job)
+            return
+        # What else arrives in this iteration of the loop waits for the turn, in order of priority.
+        self._turn_due = True
+        self._call_soon(self._turn)
+        self._work(job, self._now())
+
+    def drain(self) -> None:
+        """Refuse what waits: the worker stops and its time is over."""
+        for queue in reversed(self._queues):
+            while queue:
+                self._shed(queue.popleft(), "draining")
+
+    def _enqueue(self, job: Job) -> None:
+        self._queues[job.priority].append(job)
+        self.waiting += 1
+        ahead = self._ahead(job.priority)
+        wait_s = (ahead - 1) * self._mean.mean_s
+        if wait_s > _LONGEST_WAIT * (job.deadline - self._now()):
+            self._shed(self._queues[job.priority].pop(), "queue_full")
+        elif self.waiting > self._most:
+            least = next(queue for queue in self._queues if queue)
+            self._shed(least.pop(), "queue_full")
+
+    def _ahead(self, priority: Priority) -> int:
+        """Return how many wait that are at least as important."""
+        return self.waiting - sum(len(self._queues[less]) for less in range(priority))
+
+    def _turn(self) -> None:
+        now = self._now()
+        until = now + _TURN_S
+        while self.waiting and now < until:
+            now = self._next(now)
+        self._turn_due = self.waiting > 0
+        if self._turn_due:
+            self._call_soon(self._turn)
+
+    def _next(self, now: float) -> float:
+        """Work on the most important request that waits; returns the time after it."""
+        queue = next(queue for queue in reversed(self._queues) if queue)
+        job = queue.popleft()
+        if now >= job.deadline:
+            self._shed(job, "expired")
+            return self._now()
+        self.waiting -= 1
+        return now if job.exchange.gone else self._work(job, now)
+
+    def _work(self, job: Job, now: float) -> float:
+        waiting = self._ahead(job.priority)
+        use_model = not self._pressed(waiting)
+        self._desk.work(job, use_model)
+        after = self._now()
+        took_s = after - now
+        self._mean.observe(min(took_s, 8 * self._mean.mean_s or took_s))
+        if use_model:
+            self._credit_s += took_s * _HEURISTIC_SHARE / (1 - _HEURISTIC_SHARE)
+            self._limiter.answered(after - job.arrived, waiting + 1)
+        else:
+            self._credit_s -= took_s
+        self._credit_s = max(-_CREDIT_S, min(self._credit_s, _CREDIT_S))
+        return after
+
+    def _pressed(self, waiting: int) -> bool:
+        """Tell whether the heuristic should answer, since too many wait and it has its share."""
+        return self._credit_s > 0 and not self._limiter.has_room(waiting)
+
+    def _shed(self, job: Job, cause: str) -> None:
+        self.waiting -= 1
+        self._watcher.shed(job.priority.label, cause)
+        self._desk.shed(job)
