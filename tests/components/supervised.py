@@ -26,6 +26,7 @@ class Supervised:
         drain_s: Its drain.
         lasts_s: Seconds that a worker takes to stop.
         die_together: Whether members die with it.
+        unborn: Whether the first process of member 0 never comes up.
         settings: Of its supervision.
     """
 
@@ -37,6 +38,7 @@ class Supervised:
         drain_s: float = 10.0,
         lasts_s: float = 0.0,
         die_together: bool = True,
+        unborn: bool = False,
         **settings: float,
     ) -> None:
         given = {
@@ -44,6 +46,7 @@ class Supervised:
             "drain_s": drain_s,
             "lasts_s": lasts_s,
             "die_together": die_together,
+            "unborn": unborn,
             "settings": SETTINGS | settings,
         }
         self.members = workers + 1
@@ -114,6 +117,18 @@ class Supervised:
         while self._last("message", member, "hello") <= ended:
             self._read(until, {"event": "message"})
         return self.pids()[member]
+
+    def wait_replaced(self, before: dict[int, int]) -> dict[int, int]:
+        """Wait until all members have other processes than before, which give heartbeats."""
+        until = time.monotonic() + PATIENCE_S
+        while not all(
+            self.pids()[member] != pid
+            and self._last("started", member) > self._last("ended", member)
+            for member, pid in before.items()
+        ):
+            self._read(until, {"event": "started"})
+        self.seen = len(self.events)
+        return self.pids()
 
     def pids(self) -> dict[int, int]:
         """Return the last known process of each member."""

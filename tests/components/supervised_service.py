@@ -1,12 +1,13 @@
 """A small supervised service, run as a process of its own and told what to do line by line.
 
-`python -m tests.components.supervised_service SETTINGS` takes JSON with `SupervisionSettings` and
-`workers`, `drain_s`, `die_together`. Each line on stdin is an order, each on stdout an event.
+`python -m tests.components.supervised_service JSON` takes what `tests.components.supervised` gives
+it. Each line on stdin is an order, each on stdout an event.
 """
 
 import contextlib
 import ctypes
 import json
+import logging
 import os
 import selectors
 import signal
@@ -23,6 +24,7 @@ from mlops.hosting.supervisor import Supervisor
 
 BEAT_S = 0.02
 COUNTED = 0
+UNBORN = 1
 
 
 def tell(**event: Any) -> None:
@@ -163,12 +165,16 @@ class Overseer:
 
 def main() -> int:
     given = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     shared = Shared(members=given["workers"] + 1, numbers=4, flags=2)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     overseer = Overseer(shared)
 
     def work(seat: Seat) -> None:
+        if given["unborn"] and seat.member == 0 and not shared.flags[UNBORN]:
+            shared.flags[UNBORN] = 1
+            time.sleep(60)
         Member(seat, listener, given["lasts_s"]).run()
 
     def write(seat: Seat) -> None:
