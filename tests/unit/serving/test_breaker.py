@@ -461,12 +461,12 @@ class Calls(RuleBasedStateMachine):
     def call_ends(self, data: st.DataObject, outcome: Outcome | None) -> None:
         at = data.draw(st.integers(0, len(self.out) - 1))
         ticket, stays = self.out.pop(at)
-        before = len(self.it.changes)
+        before, stale = len(self.it.changes), stays < self._stays()
         if outcome is None:
             self.it.breaker.release(ticket)
         else:
             self.it.breaker.record(ticket, outcome)
-        if stays < self._stays():
+        if stale:
             assert len(self.it.changes) == before, "a straggler changed the state"
 
     @precondition(lambda self: self.out)
