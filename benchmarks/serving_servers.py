@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.peers.pipeline import FOLDER
+from benchmarks.peers.answer import FOLDER
 from benchmarks.processes import free_port, stop
 from benchmarks.serving_model import MOST_CANDIDATES, SERVICE, Page, Served
 from mlops.serving.settings import ServeSettings

@@ -1,13 +1,11 @@
 """The bare limit of uvicorn: a raw ASGI app that reads a body and answers a constant."""
 
-import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
-from benchmarks.peers.pipeline import FOLDER
+from benchmarks.peers.answer import constant
 
-_ANSWER = (Path(os.environ[FOLDER]) / "answer").read_bytes()
+_ANSWER = constant()
 _HEADERS = [
     (b"content-type", b"application/json"),
     (b"content-length", str(len(_ANSWER)).encode()),

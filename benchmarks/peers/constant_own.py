@@ -4,15 +4,12 @@ python -m benchmarks.peers.constant_own PORT
 """
 
 import asyncio
-import inspect
-import os
 import socket
 import sys
-from pathlib import Path
 
 import uvloop
 
-from benchmarks.peers.pipeline import FOLDER
+from benchmarks.peers.answer import constant
 from mlops.base.clock import SystemClock
 from mlops.hosting.exchange import Exchange, Reply
 from mlops.hosting.http import HttpServer
@@ -33,7 +30,7 @@ class _Nobody:
 
 
 async def _serve(port: int) -> None:
-    answer = Reply(200, (Path(os.environ[FOLDER]) / "answer").read_bytes())
+    answer = Reply(200, constant())
 
     def handle(exchange: Exchange) -> None:
         exchange.reply(answer)
@@ -41,9 +38,7 @@ async def _serve(port: int) -> None:
     listener = socket.create_server(("127.0.0.1", port), backlog=512)
     listener.setblocking(False)
     server = HttpServer(handle, HttpSettings(), clock=SystemClock(), watcher=_Nobody())
-    listening = server.listen(listener)
-    if inspect.isawaitable(listening):
-        await listening
+    server.listen(listener)
     await asyncio.Event().wait()
 
 

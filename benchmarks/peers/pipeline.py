@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from benchmarks.peers.answer import FOLDER
+
 FILE = "pipeline.joblib"
-FOLDER = "PEER_FOLDER"
-"""Environment variable that names the folder with the model."""
 
 
 class Categories(TransformerMixin, BaseEstimator):
