@@ -2,16 +2,21 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from mlops.base.digest import of_bytes
-from mlops.base.errors import ConfigError
+from mlops.base.errors import BundleError, ConfigError
 from mlops.base.store import write_file
 from mlops.cli.arguments import parse
 from mlops.config.compose import Composed, run_application
 from mlops.config.settings import allowed_packages, folders
-from mlops.models.artifact import resolve
+from mlops.contracts.domain import Domain
+from mlops.decision_log.target import parse_url
+from mlops.models.artifact import FILES, resolve
+from mlops.models.manifest import read_folder
 from mlops.serving.settings import ServeSettings
 
 
@@ -29,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if len(found) > 1:
         raise ConfigError("serve runs one service at a time", hint="leave out --multirun")
-    settings = resolved(found[0], Path.cwd())
+    settings = resolved(found[0], Path.cwd(), _warn)
     content = settings.model_dump_json(indent=2).encode()
     if "--dry-run" in given.flags:
         sys.stdout.write(content.decode() + "\n")
@@ -41,26 +46,65 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def resolved(composed: Composed, folder: Path) -> ServeSettings:
+def resolved(composed: Composed, folder: Path, warn: Callable[[str], None]) -> ServeSettings:
     """Return the settings that a server starts from.
+
+    A bundle that is not there stops nothing: the server comes up in heuristic mode, and a reload
+    brings the bundle in.
 
     Args:
         composed: The configuration.
         folder: Where the command runs.
+        warn: Told in words that there is no bundle.
 
     Raises:
-        BundleError: There is no such bundle.
+        ConfigError: There is no bundle, and the contract's classes cannot be loaded either; or
+            the decision log's address is none.
     """
     settings = composed.settings
-    path = resolve(settings.bundle, folders(settings, folder).bundles, settings.name)
+    there = folders(settings, folder)
+    state = there.root.absolute() / "serving" / settings.name
+    parse_url(settings.serving.decision_log.url, state)
+    try:
+        path = str(resolve(settings.bundle, there.bundles, settings.name).absolute())
+        domain = _domain(Path(path))
+    except BundleError as error:
+        from mlops.config.resolve import contracts  # it brings pandera in
+
+        warn(f"{error.message}; serving starts without a model and answers by the static order")
+        path, domain = "", contracts(composed).request
+    serving = settings.serving
+    keys = tuple(str(folder.absolute() / key) for key in serving.trust.keys)
+    token = serving.admin_token_file
+    changes = {
+        "trust": serving.trust.model_copy(update={"keys": keys}),
+        "admin_token_file": None if token is None else str(folder.absolute() / token),
+    }
     return ServeSettings(
         service=settings.name,
-        bundle=str(path),
+        bundle=path,
+        bundles=str(there.bundles.absolute()),
+        reference=settings.bundle,
+        state=str(state),
         packages=allowed_packages(settings),
         max_candidates=settings.contracts.max_candidates,
+        domain=domain,
         faults=settings.faults,
-        serving=settings.serving,
+        serving=serving.model_copy(update=changes),
     )
+
+
+def _domain(path: Path) -> Domain:
+    """Return the contract that a bundle was made for."""
+    content = read_folder(path, FILES).files["domain.json"]
+    try:
+        return Domain.model_validate_json(content)
+    except ValidationError as error:
+        raise BundleError(f"{path} holds no contract that this version knows") from error
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"warning: {text}\n")
 
 
 def _become_server(path: Path) -> None:

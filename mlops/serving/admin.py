@@ -1,46 +1,141 @@
-"""The admin app: the fault switch for drills, on a loopback port of its own."""
+"""The admin face: reload, drain, breaker, events and the fault switch, on a port of its own."""
+
+import hmac
+from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
 from mlops.base.errors import ConfigError
-from mlops.serving.app import Receive, Scope, Send
-from mlops.serving.faults import parse
-from mlops.serving.model_client import ModelClient
+from mlops.hosting.exchange import Exchange, HttpRequest, Reply
+from mlops.serving.faults import Fault, parse
+from mlops.serving.spec import BreakerMode
 
-_MAX_BODY = 256
+_MOST_TEXT = 256
+_PATHS = ("/faults", "/breaker", "/reload", "/drain", "/events", "/status")
+_CHALLENGE = "the admin port asks for `Authorization: Bearer TOKEN`"
+
+
+class ReloadOrder(msgspec.Struct, forbid_unknown_fields=True):
+    """What `POST /reload` may say.
+
+    Attributes:
+        bundle: A pointer's name, a digest, or a folder inside the bundles' folder; empty for what
+            the settings name.
+        allow_downgrade: Whether it may have been signed earlier than the one that runs.
+    """
+
+    bundle: str = ""
+    allow_downgrade: bool = False
+
+
+class Controls(Protocol):
+    """What the admin face moves."""
+
+    @property
+    def fault(self) -> Fault:
+        """The fault that is played."""
+        ...
+
+    @fault.setter
+    def fault(self, fault: Fault) -> None: ...
+
+    @property
+    def breaker_mode(self) -> BreakerMode:
+        """The mode of all breakers."""
+        ...
+
+    @breaker_mode.setter
+    def breaker_mode(self, mode: BreakerMode) -> None: ...
+
+
+Ask = Callable[[str, ReloadOrder, Callable[[int, bytes], None]], None]
+"""Asks the supervisor for something by its name; the last one gets status and body."""
 
 
 class AdminApp:
-    """`PUT /faults` with a fault as text; `GET /faults` tells the present one.
+    """Answers on the admin port.
 
     Args:
-        model: The model process whose fault is switched.
+        controls: What it moves.
+        ask: Asks the supervisor.
+        faults_allowed: Whether faults may be played.
+        token: What callers must bear; None for nothing, which only loopback allows.
     """
 
-    def __init__(self, model: ModelClient) -> None:
-        self._model = model
+    def __init__(
+        self, controls: Controls, ask: Ask, *, faults_allowed: bool, token: bytes | None
+    ) -> None:
+        self._controls = controls
+        self._ask_supervisor = ask
+        self._faults_allowed = faults_allowed
+        self._token = token
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer one request, now or when the supervisor has answered."""
+        request = exchange.request
+        if b"origin" in request.headers:  # a page in the operator's browser asks, not the operator
+            exchange.reply(_told(403, "error", "browsers are not served here"))
             return
-        code, text = 404, "no such path; PUT or GET /faults"
-        if scope["path"] == "/faults":
-            code, text = await self._faults(scope["method"], receive)
-        body = msgspec.json.encode({"faults" if code == 200 else "error": text})
-        headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": code, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        if not self._may(request):
+            exchange.reply(_told(401, "error", _CHALLENGE))
+            return
+        match request.method, request.path:
+            case ("PUT" | "GET", "/faults"):
+                exchange.reply(self._faults(request))
+            case ("PUT" | "GET", "/breaker"):
+                exchange.reply(self._breaker(request))
+            case ("POST", "/reload" | "/drain") | ("GET", "/events" | "/status"):
+                self._ask(exchange)
+            case (_, path) if path in _PATHS:
+                exchange.reply(_told(405, "error", "no such method here"))
+            case _:
+                exchange.reply(_told(404, "error", f"no such path; there are {', '.join(_PATHS)}"))
 
-    async def _faults(self, method: str, receive: Receive) -> tuple[int, str]:
-        if method == "PUT":
-            event = await receive()
-            text = event.get("body", b"")[:_MAX_BODY].decode(errors="replace")
+    def _may(self, request: HttpRequest) -> bool:
+        if self._token is None:
+            return True
+        given = request.headers.get(b"authorization", b"")
+        # In constant time, so that its first letters cannot be found out one by one.
+        return hmac.compare_digest(given, b"Bearer " + self._token)
+
+    def _faults(self, request: HttpRequest) -> Reply:
+        if not self._faults_allowed:
+            return _told(403, "error", "drills need serving.faults_allowed=true")
+        if request.method == "PUT":
             try:
-                self._model.fault = parse(text)
+                self._controls.fault = parse(_text(request))
             except ConfigError as error:
-                return 422, f"{error.message}; {error.hint}"
-        elif method != "GET":
-            return 405, "only PUT and GET"
-        kind, amount_ms = self._model.fault
-        return 200, f"{kind.value}:{amount_ms}" if amount_ms else kind.value
+                return _told(422, "error", f"{error.message}; {error.hint}")
+        return _told(200, "faults", str(self._controls.fault))
+
+    def _breaker(self, request: HttpRequest) -> Reply:
+        if request.method == "PUT":
+            try:
+                self._controls.breaker_mode = BreakerMode(_text(request))
+            except ValueError:
+                return _told(422, "error", f"one of: {', '.join(BreakerMode)}")
+        return _told(200, "breaker", self._controls.breaker_mode.value)
+
+    def _ask(self, exchange: Exchange) -> None:
+        request = exchange.request
+        try:
+            order = msgspec.json.decode(request.body or b"{}", type=ReloadOrder)
+        except (ValueError, RecursionError):  # msgspec's own errors are ValueErrors
+            exchange.reply(
+                _told(422, "error", 'the body is JSON: {"bundle": TEXT, "allow_downgrade": BOOL}')
+            )
+            return
+
+        def then(code: int, body: bytes) -> None:
+            exchange.reply(Reply(code, body))
+
+        self._ask_supervisor(request.path.removeprefix("/"), order, then)
+
+
+def _text(request: HttpRequest) -> str:
+    return request.body[:_MOST_TEXT].decode(errors="replace").strip()
+
+
+def _told(code: int, name: str, text: str) -> Reply:
+    return Reply(code, msgspec.json.encode({name: text}))

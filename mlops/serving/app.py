@@ -1,40 +1,35 @@
-"""The app: the decision endpoint and its probes as a raw ASGI application."""
+"""The app: the decision endpoint and its probes, between the HTTP protocol and the chain."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from mlops.base.clock import Clock
-from mlops.contracts.row import FieldError, InvalidRequestError, Request, RowDecoder
-from mlops.serving.chain import Chain
-from mlops.serving.decision import Decision
+from mlops.contracts.row import FieldError, InvalidRequestError, Request
+from mlops.hosting.exchange import Exchange, HttpRequest, Reply
+from mlops.serving.admission import Admission, Job, Priority, parse_deadline_ms, parse_priority
+from mlops.serving.chain import Asked, NoAnswerError
+from mlops.serving.decision import Decision, Source
+from mlops.serving.encode import AnswerEncoder
+from mlops.serving.engine import Engine
+from mlops.serving.faults import Fault, FaultKind
 from mlops.serving.instruments import Instruments
+from mlops.serving.limiter import Limiter
+from mlops.serving.spec import ServingSpec
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-_JSON = b"application/json"
+DECIDE = "/v1/decide"
 _METRICS = b"text/plain; version=0.0.4; charset=utf-8"
-_MOST_DIGITS = 18
+_GET = b"GET, HEAD"
+_POISON = "poison"
 _log = logging.getLogger(__name__)
-
-
-class _Ranked(msgspec.Struct):
-    id: str
-    score: float
-
-
-class _DecisionBody(msgspec.Struct):
-    request_id: str
-    source: str
-    reason: str
-    arm: str
-    model: str
-    ranking: list[_Ranked]
 
 
 class _Problem(msgspec.Struct, omit_defaults=True):
@@ -42,177 +37,284 @@ class _Problem(msgspec.Struct, omit_defaults=True):
     fields: list[FieldError] = []
 
 
-class _RefusedError(Exception):
-    """The message is refused before it is looked at.
-
-    Args:
-        code: HTTP status.
-        text: Why.
-    """
-
-    def __init__(self, code: int, text: str) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class _GoneError(Exception):
-    """The caller closed the connection before the request was whole."""
-
-
 _encode = msgspec.json.Encoder().encode
 
 
+class Desk(Protocol):
+    """What a worker knows beside its engines."""
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine that serves; None while there is none."""
+        ...
+
+    @property
+    def fault(self) -> Fault:
+        """The fault that is played."""
+        ...
+
+    def begin(self, fingerprint: int) -> bool:
+        """Note what is worked on now; False if equal requests have ended workers."""
+        ...
+
+    def end(self) -> None:
+        """Note that it is over."""
+        ...
+
+    def record(self, made: "Made", then: Callable[[], None]) -> None:
+        """Write a decision down; `then` is called when its answer may go out."""
+        ...
+
+    def exposition(self) -> bytes:
+        """Return the metrics of all workers."""
+        ...
+
+
+class Made(msgspec.Struct, gc=False):
+    """A decision with what the decision log wants to know of it.
+
+    Attributes:
+        request: The request.
+        decision: The decision.
+        order: Candidate positions, best first.
+        deadline: Monotonic seconds at which the caller stops waiting.
+        queue_s: Seconds that it waited.
+        total_s: Seconds from its arrival to its answer.
+        epoch: Number of the plan.
+    """
+
+    request: Request
+    decision: Decision
+    order: list[int]
+    deadline: float
+    queue_s: float
+    total_s: float
+    epoch: int
+
+
 class App:
-    """One service's HTTP face.
+    """One service's HTTP face in one worker.
 
     Args:
-        decoder: Decodes and checks bodies.
-        chain: Decides.
+        desk: What the worker knows.
+        spec: How much work is let in.
         instruments: Counts.
         clock: Monotonic time.
         new_id: Names a request whose caller did not, so that its decision can be referred to.
-        model: Digest of the bundle.
-        openapi: The document, encoded.
-        max_body_bytes: Largest body.
+        call_soon: Runs a function in the event loop's next iteration.
     """
 
-    def __init__(  # noqa: PLR0913 - the app's ports, joined in one place (`server`)
+    def __init__(
         self,
+        desk: Desk,
+        spec: ServingSpec,
         *,
-        decoder: RowDecoder,
-        chain: Chain,
         instruments: Instruments,
         clock: Clock,
         new_id: Callable[[], str],
-        model: str,
-        openapi: bytes,
-        max_body_bytes: int,
+        call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
-        self._decoder = decoder
-        self._chain = chain
+        self._desk = desk
+        self._admission = Admission(
+            spec.limit,
+            self,
+            limiter=Limiter.of(spec, clock),
+            clock=clock,
+            call_soon=call_soon,
+            watcher=instruments,
+        )
         self._instruments = instruments
-        self._clock = clock
+        self._monotonic = clock.monotonic
         self._new_id = new_id
-        self._model = model
-        self._openapi = openapi
-        self._max_body_bytes = max_body_bytes
+        self._encoder = AnswerEncoder()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        path = scope["path"]
-        if path == "/v1/decide":
-            await self._decide(scope, receive, send)
-        elif path in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
-            await self._probe(scope, send)
+    def __call__(self, exchange: Exchange) -> None:
+        """Answer one request, now or later."""
+        request = exchange.request
+        if request.path == DECIDE:
+            self._offer(exchange, request)
         else:
-            await _problem(send, 404, f"no such path; decisions are at POST {'/v1/decide'}")
+            exchange.reply(self._probe(request))
 
-    async def _probe(self, scope: Scope, send: Send) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            await _problem(send, 405, "only GET")
+    def _offer(self, exchange: Exchange, request: HttpRequest) -> None:
+        engine = self._desk.engine
+        refusal = _refusal(request)
+        if refusal is not None:
+            self._reply(exchange, refusal)
+        elif engine is None:
+            self._reply(exchange, _problem(503, "the service is starting", retry_after_s=1))
+        else:
+            spec = engine.plan.settings.serving
+            headers = request.headers
+            budget_ms, priority = spec.deadline_ms, Priority.NORMAL
+            try:
+                if b"x-deadline-ms" in headers:
+                    budget_ms = min(budget_ms, parse_deadline_ms(headers[b"x-deadline-ms"]))
+                if b"x-priority" in headers:
+                    allowed = spec.limit.critical_callers
+                    priority = parse_priority(headers[b"x-priority"], allowed=allowed)
+            except ValueError as error:
+                self._reply(exchange, _problem(400, str(error)))
+                return
+            arrived = request.arrived
+            self._admission.offer(Job(exchange, arrived, arrived + budget_ms / 1000, priority))
+
+    def work(self, job: Job, use_model: bool) -> None:
+        """Do the work of one request whose turn it is.
+
+        Args:
+            job: The request.
+            use_model: Whether there is room for the model.
+        """
+        exchange = job.exchange
+        queue_s = self._monotonic() - job.arrived
+        self._instruments.queued(queue_s)
+        if not self._desk.begin(hash(exchange.request.body)):
+            self._instruments.poison_refused()
+            text = "requests equal to this one ended the processes that worked on them"
+            self._reply(exchange, _problem(503, text, retry_after_s=600))
             return
-        match scope["path"]:
-            case "/healthz":
-                await _respond(send, 200, b'{"status":"alive"}')
-            case "/metrics":
-                await _respond(send, 200, self._instruments.exposition(), content_type=_METRICS)
-            case "/openapi.json":
-                await _respond(send, 200, self._openapi)
-            case _:
-                await self._readyz(scope["query_string"], send)
+        try:
+            self._decide(job, use_model, queue_s)
+        finally:
+            self._desk.end()
 
-    async def _readyz(self, query: bytes, send: Send) -> None:
-        able = self._chain.model_can_answer
-        answers = b"model" if able else b"heuristic"
-        if b"require=model" in query.split(b"&") and not able:
-            await _problem(send, 503, "the model cannot answer; the heuristic does")
-            return
-        await _respond(send, 200, b'{"status":"ready","answers":"' + answers + b'"}')
+    def shed(self, job: Job) -> None:
+        """Refuse a request for which there is no room or no time."""
+        text = "there is no capacity for this request in its time"
+        self._reply(job.exchange, _problem(503, text, retry_after_s=1))
 
-    async def _decide(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _decide(self, job: Job, use_model: bool, queue_s: float) -> None:
+        engine = self._desk.engine
+        assert engine is not None  # there was one when the job was offered, and none goes away
         self._instruments.in_flight.inc()
         try:
-            code, body = await self._answer(scope, receive)
-        except _GoneError:
-            return
-        finally:
-            self._instruments.in_flight.dec()
-        self._instruments.count_request(code)
-        await _respond(send, code, body)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        try:
-            body = await self._read(scope, receive)
-            arrived = self._clock.monotonic()
-            request = self._decoder.decode(body)
+            request = engine.decoder.decode(job.exchange.request.body)
             if not request.request_id:
                 request = replace(request, request_id=self._new_id())
-            decision = await self._chain.decide(request, arrived=arrived)
-            answer = self._encode(request, decision)
-        except _RefusedError as error:
-            return error.code, _encode(_Problem(str(error)))
-        except InvalidRequestError as error:
-            self._instruments.count_violation(error.errors[0].rule)
-            return 422, _encode(_Problem("the request breaks the contract", list(error.errors)))
-        except _GoneError:
-            raise
-        except Exception:
-            _log.exception("a request could not be answered")
-            return 500, _encode(_Problem("internal error"))
-        self._instruments.count_decision(decision, self._clock.monotonic() - arrived)
-        return 200, answer
+            self._play(request)
+            decision = engine.chain.decide(Asked(request, job.arrived, job.deadline, use_model))
+            if not isinstance(decision, Decision):
+                later = self._finish_later(job, engine, request, decision, queue_s)
+                task = asyncio.get_running_loop().create_task(later)
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return
+            self._finish(job, engine, request, decision, queue_s)
+        except Exception as error:
+            self._reply(job.exchange, self._failure(error))
+        self._instruments.in_flight.dec()
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
-        if scope["method"] != "POST":
-            raise _RefusedError(405, "only POST")
-        headers = dict(scope["headers"])
-        kind = headers.get(b"content-type", _JSON).split(b";")[0].strip().lower()
-        if kind != _JSON:
-            raise _RefusedError(415, "the body must be application/json")
-        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            raise _RefusedError(415, "compressed bodies are not accepted")
-        declared = headers.get(b"content-length", b"0")
-        limit = self._max_body_bytes
-        if not declared.isdigit():
-            raise _RefusedError(400, "content-length is no number")
-        if len(declared) > _MOST_DIGITS or int(declared) > limit:
-            raise _RefusedError(413, f"the body must have at most {limit} bytes")
-        chunks: list[bytes] = []
-        size = 0
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise _GoneError
-            chunk = event.get("body", b"")
-            size += len(chunk)
-            if size > limit:
-                raise _RefusedError(413, f"the body must have at most {limit} bytes")
-            chunks.append(chunk)
-            if not event.get("more_body", False):
-                return b"".join(chunks)
+    async def _finish_later(
+        self,
+        job: Job,
+        engine: Engine,
+        request: Request,
+        waiting: Coroutine[Any, Any, Decision],
+        queue_s: float,
+    ) -> None:
+        try:
+            self._finish(job, engine, request, await waiting, queue_s)
+        except Exception as error:
+            self._reply(job.exchange, self._failure(error))
+        finally:
+            self._instruments.in_flight.dec()
 
-    def _encode(self, request: Request, decision: Decision) -> bytes:
-        scores = decision.scores.tolist()
-        ranking = [_Ranked(request.ids[at], scores[at]) for at in decision.order()]
-        return _encode(
-            _DecisionBody(
-                request_id=request.request_id,
-                source=decision.source.value,
-                reason=decision.reason.value,
-                arm=decision.arm.value,
-                model=self._model,
-                ranking=ranking,
-            )
+    def _finish(
+        self, job: Job, engine: Engine, request: Request, decision: Decision, queue_s: float
+    ) -> None:
+        order = decision.order()
+        body = self._encoder.encode(
+            request_id=request.request_id,
+            source=decision.source.value,
+            reason=decision.reason.value,
+            arm=decision.arm.value,
+            model=decision.bundle,
+            ids=request.ids,
+            scores=decision.scores,
+            order=order,
         )
+        total_s = self._monotonic() - job.arrived
+        self._instruments.count_decision(decision, total_s)
+        made = Made(request, decision, order, job.deadline, queue_s, total_s, engine.plan.epoch)
+
+        def answer() -> None:
+            self._reply(job.exchange, Reply(200, body))
+
+        self._desk.record(made, answer)
+
+    def _failure(self, error: Exception) -> Reply:
+        match error:
+            case InvalidRequestError():
+                self._instruments.count_violation(error.errors[0].rule)
+                return Reply(
+                    422, _encode(_Problem("the request breaks the contract", list(error.errors)))
+                )
+            case NoAnswerError():
+                return _problem(503, f"the model cannot answer: {error.reason}", retry_after_s=1)
+            case _:
+                # Where it happened, but not what it says: that may quote the request.
+                where = "; ".join(
+                    f"{at.filename}:{at.lineno}" for at in traceback.extract_tb(error.__traceback__)
+                )
+                _log.error("a request ended in %s: %s", type(error).__name__, where)
+                return _problem(500, "internal error")
+
+    def _play(self, request: Request) -> None:
+        """Play a drill's fault that happens in the worker itself."""
+        match self._desk.fault.kind:
+            case FaultKind.POISON if request.subject == _POISON:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case FaultKind.WORKER_HANG:
+                while True:
+                    time.sleep(0.01)
+            case _:
+                pass
+
+    def _reply(self, exchange: Exchange, reply: Reply) -> None:
+        self._instruments.count_request(reply.code)
+        exchange.reply(reply)
+
+    def _probe(self, request: HttpRequest) -> Reply:
+        path = request.path
+        if path not in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+            return _problem(404, f"no such path; decisions are at POST {DECIDE}")
+        if request.method not in ("GET", "HEAD"):
+            return _problem(405, "only GET", allow=_GET)
+        match path:
+            case "/healthz":
+                return Reply(200, b'{"status":"alive"}')
+            case "/metrics":
+                return Reply(200, self._desk.exposition(), kind=_METRICS)
+            case "/readyz":
+                return self._readyz(request.query)
+            case _:
+                engine = self._desk.engine
+                if engine is None:
+                    return _problem(503, "the contract is not known yet", retry_after_s=1)
+                return Reply(200, engine.openapi)
+
+    def _readyz(self, query: bytes) -> Reply:
+        engine = self._desk.engine
+        if engine is None:
+            return _problem(503, "the service is starting", retry_after_s=1)
+        answers = engine.answers
+        if answers is None:
+            return _problem(503, "the model cannot answer, and nothing else may")
+        if b"require=model" in query.split(b"&") and answers is not Source.MODEL:
+            return _problem(503, f"the model cannot answer; the {answers.value} source does")
+        return Reply(200, _encode({"status": "ready", "answers": answers.value}))
 
 
-async def _problem(send: Send, code: int, text: str) -> None:
-    await _respond(send, code, _encode(_Problem(text)))
+def _refusal(request: HttpRequest) -> Reply | None:
+    if request.method != "POST":
+        return _problem(405, "only POST", allow=b"POST")
+    kind = request.headers.get(b"content-type", b"application/json")
+    if kind.split(b";")[0].strip().lower() != b"application/json":
+        return _problem(415, "the body must be application/json")
+    return None
 
 
-async def _respond(send: Send, code: int, body: bytes, *, content_type: bytes = _JSON) -> None:
-    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _problem(code: int, text: str, *, retry_after_s: int = 0, allow: bytes = b"") -> Reply:
+    return Reply(code, _encode(_Problem(text)), retry_after_s=retry_after_s, allow=allow)

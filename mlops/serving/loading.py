@@ -1,0 +1,148 @@
+"""A loader: reads settings and bundles from disk, and refuses what may not serve."""
+
+import logging
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mlops.base.errors import BundleError, ConfigError, MlopsError
+from mlops.base.store import write_file
+from mlops.models.acceptance import Running, Wanted, accept
+from mlops.models.artifact import Bundle, resolve_within
+from mlops.models.signature import Trust
+from mlops.serving.plan import Plan
+from mlops.serving.settings import ServeSettings
+from mlops.serving.spec import Protection, ServingSpec
+
+LAST_GOOD = "last_good"
+_FIXED = ("service", "bundles", "state")
+_FIXED_SERVING = (
+    "host", "port", "admin_host", "admin_port", "admin_token_file", "workers", "http",
+    "supervision", "decision_log", "limit", "drain_s", "faults_allowed", "without", "trust",
+)  # fmt: skip
+_log = logging.getLogger(__name__)
+
+
+def trust_of(serving: ServingSpec) -> Trust | None:
+    """Return whose bundles a service believes; None in a drill that takes signatures away.
+
+    Raises:
+        ConfigError: A key's file is not there or holds no key.
+    """
+    if not serving.protects(Protection.SIGNATURE):
+        return None
+    keys = [Path(each) for each in serving.trust.keys]
+    return Trust.of(keys, required=serving.trust.signatures == "required")
+
+
+class FileLoader:
+    """Reads from files.
+
+    Args:
+        settings_path: Where the settings stand, to be read again with each reload.
+        trust: Whose bundles are believed; None looks at no signature.
+    """
+
+    def __init__(self, settings_path: Path, *, trust: Trust | None) -> None:
+        self._settings_path = settings_path
+        self._trust = trust
+
+    def reread(self, running: ServeSettings) -> ServeSettings:
+        """Return the settings as they stand in their file now.
+
+        Raises:
+            ConfigError: They are wrong, or change what only a restart can.
+        """
+        again = read_settings(self._settings_path)
+        changed = [name for name in _FIXED if getattr(again, name) != getattr(running, name)]
+        changed += [
+            f"serving.{name}"
+            for name in _FIXED_SERVING
+            if getattr(again.serving, name) != getattr(running.serving, name)
+        ]
+        if changed:
+            raise ConfigError(
+                f"{', '.join(changed)} cannot change while the service runs",
+                hint="restart the service",
+            )
+        return again
+
+    def locate(self, reference: str, settings: ServeSettings) -> Path:
+        """Return the folder that a reference means.
+
+        Raises:
+            BundleError: There is none, or it lies outside the bundles' folder.
+        """
+        return resolve_within(reference, Path(settings.bundles), settings.service)
+
+    def accept(self, path: Path, plan: Plan, *, allow_downgrade: bool, golden: bool) -> Bundle:
+        """Return a bundle that may take the place of a plan's.
+
+        Raises:
+            RefusedBundleError: It is refused; the message says why.
+        """
+        settings = plan.settings
+        wanted = Wanted(
+            settings.service,
+            domain=plan.domain,
+            running=None if plan.bundle is None else Running.of(plan.bundle),
+            allow_downgrade=allow_downgrade,
+            golden=golden and settings.serving.protects(Protection.GOLDEN_BATCH),
+        )
+        return accept(path, wanted, trust=self._trust, packages=settings.packages)
+
+    def keep(self, plan: Plan) -> None:
+        """Note that a plan's bundle proved itself: a start that finds no better takes it."""
+        if plan.bundle is None:
+            return
+        try:
+            path = Path(plan.settings.state) / LAST_GOOD
+            write_file(path, str(plan.bundle.ref.path.absolute()).encode())
+        except MlopsError as error:
+            _log.warning("the last good bundle cannot be noted: %s", error.message)
+
+    def first(self, settings: ServeSettings) -> tuple[Plan, list[BundleError]]:
+        """Return the plan to begin with, and what was refused on the way; it never fails.
+
+        The configured bundle is tried first, then the last one that proved itself; without either
+        the service begins in heuristic mode.
+        """
+        bare = Plan(1, settings, None)
+        refused: list[BundleError] = []
+        for text in dict.fromkeys((settings.bundle, _last_good(settings))):
+            if not text:
+                continue
+            try:
+                bundle = self.accept(Path(text), bare, allow_downgrade=True, golden=True)
+            except BundleError as error:
+                refused.append(error)
+                continue
+            named = settings.model_copy(update={"bundle": text})
+            return Plan(1, named, bundle), refused
+        return bare, refused
+
+
+def read_settings(path: Path) -> ServeSettings:
+    """Return the settings that a file holds.
+
+    Raises:
+        ConfigError: It cannot be read, or is wrong; the message names the key.
+    """
+    try:
+        return ServeSettings.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"settings {path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise ConfigError(
+            f"settings {path}: {where}: {first['msg']}",
+            hint="`mlops serve … --dry-run` prints settings that are right",
+        ) from error
+
+
+def _last_good(settings: ServeSettings) -> str:
+    try:
+        return (Path(settings.state) / LAST_GOOD).read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
