@@ -129,7 +129,7 @@ class Front:
                 self.soon.pop(0)()
             rest = asyncio.all_tasks() - {asyncio.current_task()}
             if rest:
-                await asyncio.wait(rest, timeout=5)  # type: ignore[type-var] # no task is None
+                await asyncio.wait(rest, timeout=5)
 
         asyncio.run(turn())
         return exchanges[-1]

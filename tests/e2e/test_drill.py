@@ -167,7 +167,7 @@ def test_terminated_server_answers_what_is_in_flight_and_leaves_no_process(
     server = own_server
     server.fault("slow_ms:30")
     children = _children(server.process.pid)
-    assert children, "the model process is a child of the server"
+    assert len(children) >= 5, "two workers, their models, and the decision log's writer"
 
     async def stop_under_load() -> Traffic:
         load_ = traffic(server, trained.bundle)
@@ -191,8 +191,10 @@ def _model_answers(server: Server, trained: Trained) -> bool:
 
 
 def _children(pid: int) -> list[int]:
+    """Return the processes below a process: the workers, the log's writer and the models."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(each) for each in listed.split()]
+    own = [int(each) for each in listed.split()]
+    return [*own, *(below for each in own for below in _children(each))]
 
 
 def _alive(pid: int) -> bool:

@@ -2,19 +2,23 @@
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mlops.serving.lane import ModelFailedError
+from mlops.serving.lane import Lane, ModelFailedError
 from mlops.serving.spec import HoldoutSpec, LimitSpec
 from tests.components.front import FakeExchange, Front, get, post
 from tests.components.serving import GOOD, Joined, a_body, spec
 from tests.fakes.model import FakeInline, FakeProcess
 
 IN_FLIGHT = 'mlops_requests_in_flight{service="open_bandit"}'
-LANES = {"inline": lambda: FakeInline(GOOD), "process": lambda: FakeProcess(GOOD)}
+LANES: dict[str, Callable[[], Lane]] = {
+    "inline": lambda: FakeInline(GOOD),
+    "process": lambda: FakeProcess(GOOD),
+}
 
 
 def failing() -> Front:

@@ -174,7 +174,7 @@ def test_worker_that_dies_meanwhile_is_not_waited_for() -> None:
     assert stage.epochs == [2]
 
 
-REFUSALS: dict[str, tuple[Callable[[Stage], None], int, str]] = {
+REFUSALS: dict[str, tuple[Callable[[Stage], object], int, str]] = {
     "settings that are wrong": (
         lambda stage: setattr(stage.loader, "settings", ConfigError("deadline_ms is no number")),
         422,
