@@ -84,6 +84,8 @@ class Plan(msgspec.Struct, frozen=True):
         give_up_s: Seconds after which a request without an answer is lost.
         most: Most requests.
         seed: Of the draw of callers.
+        start_at: Monotonic seconds at which the first request is due, so that another process
+            knows beforehand when; 0 starts at once.
     """
 
     port: int
@@ -97,6 +99,7 @@ class Plan(msgspec.Struct, frozen=True):
     give_up_s: float = 5.0
     most: int = MOST_REQUESTS
     seed: int = 0
+    start_at: float = 0.0
 
     def __post_init__(self) -> None:
         if self.host not in _LOOPBACK:
@@ -165,7 +168,9 @@ class Load:
         """Send, wait for the last answers, and return all."""
         sweeping = asyncio.create_task(self._pool.sweep())
         await self._connect()
-        cpu, began = time.process_time(), time.monotonic()
+        wait_s = min(self._plan.start_at - time.monotonic(), MOST_SECONDS)
+        await asyncio.sleep(max(0.0, wait_s))
+        cpu, began = time.process_time(), self._plan.start_at or time.monotonic()
         try:
             await self._steps(began)
             limit = time.monotonic() + self._plan.give_up_s + 1.0
