@@ -58,17 +58,20 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asked", "_blocked", "_discarded", "_ended", "_fresh", "_held", "_paused", "_reader",
+        "_asked", "_blocked", "_discarded", "_ended", "_fresh", "_paused", "_reader",
         "_roster", "_stage", "_transport", "due",
     )  # fmt: skip
 
     def __init__(self, roster: Roster) -> None:
         self.due = NEVER
         self._roster = roster
-        self._reader = RequestReader(roster.settings)
+        self._reader = RequestReader(
+            roster.head_parser,
+            most_head=roster.settings.max_header_bytes,
+            most_body=roster.settings.max_body_bytes,
+        )
         self._stage = _READING
         self._asked: _Exchange | None = None
-        self._held = b""
         self._discarded = 0
         self._blocked = self._paused = self._ended = False
         self._fresh = True
@@ -89,7 +92,6 @@ class Connection(asyncio.Protocol):
         self._stage = _LEAVING
         self._roster.leave(self)
         self._reader.close()
-        self._held = b""
         if self._asked is not None:
             self._asked.gone = True
             self._asked = None
@@ -98,6 +100,8 @@ class Connection(asyncio.Protocol):
         """Take what the caller sent."""
         if self._stage == _READING:
             self._read(data)
+            if self._reader.held and self._stage == _READING:
+                self._take_turn()
         elif self._stage == _LEAVING:
             self._discard(len(data))
         else:
@@ -136,22 +140,27 @@ class Connection(asyncio.Protocol):
             reply: The answer.
         """
         roster = self._roster
+        reader = self._reader
         self._asked = None
-        keep = self._reader.keep and not roster.leaving and not self._ended
-        ending = (KEEP_OLD if self._reader.old else KEEP) if keep else CLOSE
-        answer = roster.heads.render(reply, ending, without_body=request.method == "HEAD")
-        if not keep:
-            self._transport.write(answer)
-            self._leave(linger=self._reader.keep or bool(self._held))
+        if not reader.keep or roster.leaving or self._ended:
+            self._answer_last(request, reply)
             return
+        ending = KEEP_OLD if reader.old else KEEP
+        answer = roster.heads.render(reply, ending, without_body=request.method == "HEAD")
         self._stage = _READING
         self._fresh = False
         self.due = _UNSTAMPED
         roster.idle[self] = None
         self._transport.write(answer)
-        if self._held and self._stage == _READING:
+        if self._paused and self._stage == _READING:
             self._stage = _WAITING
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _answer_last(self, request: HttpRequest, reply: Reply) -> None:
+        without_body = request.method == "HEAD"
+        answer = self._roster.heads.render(reply, CLOSE, without_body=without_body)
+        self._transport.write(answer)
+        self._leave(linger=self._reader.keep or self._reader.held)
 
     def expire(self, now: float) -> None:
         """Act on a time that is over: an idle time, a slow request, an answer not taken."""
@@ -180,28 +189,36 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     def _read(self, data: bytes) -> None:
-        reader = self._reader
-        at = 0
+        """Read and pass on at most one request."""
+        roster = self._roster
         try:
-            for _ in range(_TURN):
-                at = reader.read(data, at)
-                if not reader.whole:
-                    if reader.begun:
-                        self._expect_rest()
-                    return
-                self._ask(reader.take(self._roster.monotonic()))
-                if self._stage != _READING:
-                    break
-                if at == len(data):
-                    return
+            request = self._reader.read(data, roster.monotonic())
         except RefusedError as refused:
             self._refuse(refused)
             return
-        if self._stage == _READING:
-            self._stage = _WAITING
-            asyncio.get_running_loop().call_soon(self._go_on)
-        if at < len(data) and self._stage != _LEAVING:
-            self._hold(data[at:])
+        if request is None:
+            if self._reader.begun:
+                self._expect_rest()
+            return
+        roster.idle.pop(self, None)
+        self._stage = _ASKED
+        exchange = self._asked = _Exchange(self, request)
+        try:
+            roster.handler(exchange)
+        except Exception as error:
+            self._fail(exchange, error)
+
+    def _take_turn(self) -> None:
+        """Pass on requests that did not wait for the answer before, but not all at once."""
+        for _ in range(_TURN):
+            self._read(b"")
+            if self._stage != _READING or not self._reader.held:
+                break
+        if self._reader.held and self._stage != _LEAVING:
+            self._pause()
+            if self._stage == _READING:
+                self._stage = _WAITING
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     def _expect_rest(self) -> None:
         """Note when the rest of a request is due."""
@@ -210,45 +227,38 @@ class Connection(asyncio.Protocol):
             del roster.idle[self]
             if not self._fresh:
                 self.due = roster.monotonic() + roster.settings.request_s
-        if self._reader.expects:
-            self._reader.expects = False
+        if self._reader.tell():
             self._transport.write(_CONTINUE)
 
-    def _ask(self, request: HttpRequest) -> None:
-        roster = self._roster
-        roster.idle.pop(self, None)
-        self.due = NEVER
-        self._stage = _ASKED
-        exchange = self._asked = _Exchange(self, request)
-        try:
-            roster.handler(exchange)
-        except Exception as error:
-            # Its text, with which a traceback ends, may hold what was sent.
-            _log.error("a handler raised %s instead of replying", type(error).__name__)
-            if not exchange.answered:
-                exchange.answered = True
-                self._asked = None
-                self._refuse(RefusedError(500, "try again: the server failed"))
+    def _fail(self, exchange: _Exchange, error: Exception) -> None:
+        # Its text, with which a traceback ends, may hold what was sent.
+        _log.error("a handler raised %s instead of replying", type(error).__name__)
+        if not exchange.answered:
+            exchange.answered = True
+            self._asked = None
+            self._refuse(RefusedError(500, "try again: the server failed"))
 
     def _go_on(self) -> None:
         """Go on with what was held back."""
         if self._stage != _WAITING or self._blocked:
             return
         self._stage = _READING
-        held, self._held = self._held, b""
-        if held:
-            self._read(held)
-        else:
+        if self._reader.held:
+            self._take_turn()
+        elif not self._reader.begun:
             self.due = _UNSTAMPED
             self._roster.idle[self] = None
-        if self._held or self._stage == _LEAVING:
+        if self._reader.held or self._stage == _LEAVING:
             return
         self._resume()
         if self._ended and self._stage == _READING:
             self._leave(linger=False)
 
     def _hold(self, data: bytes) -> None:
-        self._held = self._held + data if self._held else data
+        self._reader.hold(data)
+        self._pause()
+
+    def _pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -281,7 +291,7 @@ class Connection(asyncio.Protocol):
         """
         roster = self._roster
         self._stage = _LEAVING
-        self._held = b""
+        self._reader.close()
         self.due = roster.monotonic() + roster.settings.request_s
         roster.idle.pop(self, None)
         if linger and not self._ended:

@@ -46,17 +46,16 @@ class ReplyHeads:
             connection: `KEEP`, `KEEP_OLD` or `CLOSE`.
             without_body: Leave the body out, as an answer to HEAD does.
         """
-        key = reply.code, reply.kind, connection
-        begin = self._known.get(key)
+        code, body, kind, retry_after_s, allow = reply
+        begin = self._known.get((code, kind, connection))
         if begin is None:
             begin = self._begin(reply, connection)
-        body = reply.body
-        extra = b""
-        if reply.retry_after_s or reply.allow:
-            extra = _extra(reply)
+        length = len(body)
         if without_body:
-            return b"%b%d\r\n%b\r\n" % (begin, len(body), extra)
-        return b"%b%d\r\n%b\r\n%b" % (begin, len(body), extra, body)
+            body = b""
+        if retry_after_s or allow:
+            return b"%b%d\r\n%b\r\n%b" % (begin, length, _extra(reply), body)
+        return b"%b%d\r\n\r\n%b" % (begin, length, body)
 
     def _begin(self, reply: Reply, connection: bytes) -> bytes:
         phrase = _PHRASES.get(reply.code, "").encode()

@@ -1,255 +1,211 @@
 """A request reader: bytes as they arrive become one whole request after another.
 
-The library's parser (llhttp) decides what a head means and refuses what RFC 9112 forbids. Where a
-request ends is decided here, so that bytes of the next one are never given to it, and a request
-that both do not see alike is refused.
+The library's parser (llhttp) decides whether a head is one by RFC 9112, and refuses what smuggles
+requests. Where a request ends is decided here, so that bytes of the next one are not given to it
+before their turn. Whoever keeps a connection often repeats itself: a head equal to the one before
+it, byte for byte, means the same again.
 """
-
-import re
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from mlops.hosting.chunked import ChunkedBody, block_end
+from mlops.hosting.chunked import BLOCK_END, ChunkedBody
 from mlops.hosting.exchange import HttpRequest
 from mlops.hosting.refusal import RefusedError, malformed
-from mlops.hosting.settings import HttpSettings
+from mlops.hosting.request_head import CHUNKED, LENGTH, Head, HeadParser, RequestLine
 
-_RARE = frozenset((b"connection", b"content-encoding", b"expect", b"transfer-encoding", b"upgrade"))
-_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
-_VERSIONS = ("1.0", "1.1")
-_MOST_DIGITS = 20
-"""Digits of a 64 bit number; `int` refuses texts of thousands of leading zeros by an exception."""
+_LONGEST_KEPT = 2048
+"""Bytes of the longest head that is kept to recognise the next one by."""
+_NO_HEAD: Head = RequestLine("", "", b"", False), {}, 0, False, False, False
+_EMPTY_LINE = b"\r\n"
+_NOBODY = object()
+"""Whom the library's parser tells what it finds: here it only checks."""
 
 
 class RequestReader:
     """Reads the requests of one connection.
 
     Attributes:
-        whole: Whether a request is complete and waits for `take`.
-        begun: Whether some bytes of a request that is not whole were read.
-        expects: Whether the sender waits for `100 Continue` before it sends the body.
+        held: Whether bytes were received that no request was made of yet.
         keep: Whether the sender of the last request wants to use the connection again.
-        old: Whether the last request speaks HTTP/1.0.
+        old: Whether the last request is of HTTP/1.0.
 
     Args:
-        settings: Limits.
+        heads: Takes heads apart.
+        most_head: Largest request line and headers together, in bytes.
+        most_body: Largest body, in bytes.
     """
 
     __slots__ = (
-        "_body", "_chunks", "_headers", "_heads", "_length", "_most_body", "_most_head", "_pairs",
-        "_parser", "_read", "_spent", "_tail", "_target", "expects", "keep", "old", "whole",
+        "_at", "_body", "_checker", "_chunks", "_data", "_head", "_heads", "_last", "_last_head",
+        "_most_body", "_most_head", "_part", "_sniffer", "_told", "_uncounted", "held", "keep",
+        "old",
     )  # fmt: skip
 
-    def __init__(self, settings: HttpSettings) -> None:
-        self._most_head = settings.max_header_bytes
-        self._most_body = settings.max_body_bytes
-        self._parser: HttpRequestParser | None = HttpRequestParser(self)
-        self._spent = False
+    def __init__(self, heads: HeadParser, *, most_head: int, most_body: int) -> None:
         self.keep = True
-        self.old = self.expects = False
-        self._clear()
-
-    def _clear(self) -> None:
-        self.whole = False
-        self._target = b""
-        self._pairs: list[tuple[bytes, bytes]] = []
-        self._headers: dict[bytes, bytes] | None = None
-        self._heads = 0
-        self._read = 0
-        self._tail = b""
-        self._length = 0
-        self._body: bytes | bytearray = b""
+        self.old = False
+        self._heads = heads
+        self._most_head = most_head
+        self._most_body = most_body
+        self._checker = HttpRequestParser(_NOBODY)
+        self._data, self._at = b"", 0
+        self.held = False
+        self._part = bytearray()
+        self._sniffer: HttpRequestParser | None = None
+        self._head: Head | None = None
+        self._last = b""
+        self._last_head: Head = _NO_HEAD
+        self._uncounted = 0
+        self._told = False
+        self._body = bytearray()
         self._chunks: ChunkedBody | None = None
 
     @property
     def begun(self) -> bool:
-        """Whether some bytes of a request that is not whole were read."""
-        return self._read > 0
+        """Whether a request has begun that is not whole."""
+        return self._head is not None or bool(self._part)
 
-    def on_url(self, piece: bytes) -> None:
-        """Take a piece of the target from the parser."""
-        self._target += piece
+    def hold(self, data: bytes) -> None:
+        """Put bytes aside until the next `read`."""
+        self._data = self._data[self._at :] + data
+        self._at = 0
+        self.held = True
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header from the parser."""
-        self._pairs.append((name.lower(), value))
+    def tell(self) -> bool:
+        """Return, once per request, whether its sender waits for `100 Continue`."""
+        if self._told or self._head is None or self._body:
+            return False
+        *_, expects = self._head
+        if not expects:
+            return False
+        self._told = True
+        return True
 
-    def on_headers_complete(self) -> None:
-        """Learn from the parser that a head ended."""
-        self._heads += 1
+    def close(self) -> None:
+        """Let go of what was received."""
+        self._keep_rest(b"", 0)
+        self._part = self._body = bytearray()
+        self._chunks = None
 
-    def read(self, data: bytes, at: int) -> int:
-        """Take bytes, up to the end of one request.
+    def read(self, data: bytes, arrived: float) -> HttpRequest | None:
+        """Take bytes, and return a request if one is whole now.
 
         Args:
-            data: Bytes.
-            at: Where in `data` to go on.
-
-        Returns:
-            Place behind what was taken: all of `data` unless `whole` is true now.
+            data: What was received; may be empty, to go on with what is held.
+            arrived: Monotonic seconds at which it was received.
 
         Raises:
             RefusedError: The request breaks the protocol or a limit; nothing more can be read.
         """
-        while self._headers is None:
-            if at >= len(data):
-                return at
-            at = self._read_head(data, at)
-        return self._read_body(data, at)
+        at = 0
+        if self.held:
+            if data:
+                self.hold(data)
+            data, at = self._data, self._at
+        head = self._head
+        if head is None:
+            found = data.find(BLOCK_END, at)
+            end = found + len(BLOCK_END)
+            if found < 0 or self._part or end - at > self._most_head:
+                return self._read_part(data, at, arrived)
+            sent = data[at:end]
+            head = self._last_head if sent == self._last else self._parse(sent)
+            at = end
+        stop = at + head[LENGTH]
+        if stop > len(data) or self._body or head[CHUNKED]:
+            return self._read_body(head, data, at, arrived)
+        body = data[at:stop]
+        if self.held or stop < len(data):
+            self._keep_rest(data, stop)
+        return self._whole(head, body, arrived)
 
-    def take(self, arrived: float) -> HttpRequest:
-        """Return the whole request and go on to the next.
+    def _keep_rest(self, data: bytes, at: int) -> None:
+        self.held = at < len(data)
+        self._data, self._at = (data, at) if self.held else (b"", 0)
 
-        Args:
-            arrived: Monotonic seconds at which its last byte was received.
-        """
-        parser = self._parser
-        assert parser is not None
-        assert self._headers is not None
-        path, _, query = self._target.partition(b"?")
-        request = HttpRequest(
-            parser.get_method().decode(),
-            path.decode("latin-1"),
-            query,
-            self._headers,
-            bytes(self._body),
-            arrived,
-        )
-        if self._spent:
-            self._parser = HttpRequestParser(self)
-            self._spent = False
-        elif self._length:
-            # The parser waits for a body. It has nobody to give it to and only counts it.
-            parser.feed_data(request.body)
-        self._clear()
-        return request
+    def _parse(self, sent: bytes) -> Head:
+        upgrade = False
+        try:
+            self._checker.feed_data(sent)
+        except HttpParserUpgrade:
+            # The parser takes what follows for another protocol. Whoever offers one is content
+            # with an answer in this one.
+            upgrade = True
+        except HttpParserError as error:
+            raise malformed(str(error)) from None
+        # RFC 9112, 2.2 wants one empty line to be tolerated.
+        head = self._heads.parse(sent.removeprefix(_EMPTY_LINE)[: -len(BLOCK_END)])
+        if upgrade or head[CHUNKED]:
+            self._checker = HttpRequestParser(_NOBODY)
+        else:
+            self._uncounted = head[LENGTH]
+            if len(sent) <= _LONGEST_KEPT:
+                self._last, self._last_head = sent, head
+        return head
 
-    def close(self) -> None:
-        """Let go of the parser, which refers back to this object."""
-        self._parser = self._chunks = None
+    def _whole(self, head: Head, body: bytes, arrived: float) -> HttpRequest:
+        line, headers, _, self.keep, _, _ = head
+        if self._uncounted:
+            # The parser, where it saw the head, waits for the body, and only counts it.
+            self._checker.feed_data(body)
+            self._uncounted = 0
+        self._head = None
+        self._told = False
+        method, path, query, self.old = line
+        # What a named tuple's own constructor does, in half the time.
+        return tuple.__new__(HttpRequest, (method, path, query, headers, body, arrived))
 
-    def _read_head(self, data: bytes, at: int) -> int:
-        end = block_end(self._tail, data, at)
-        stop = end if end >= 0 else len(data)
-        self._read += stop - at
-        if self._read > self._most_head:
+    def _read_part(self, data: bytes, at: int, arrived: float) -> HttpRequest | None:
+        """Read a head that comes in several parts, or is too large."""
+        part = self._part
+        searched = max(0, len(part) - len(BLOCK_END) + 1)
+        fresh = data[at:]
+        part += fresh
+        self._keep_rest(b"", 0)
+        found = part.find(BLOCK_END, searched)
+        if max(found + len(BLOCK_END), len(part) if found < 0 else 0) > self._most_head:
             raise RefusedError(
                 431, f"send a request line and headers of at most {self._most_head} bytes"
             )
-        piece = data[at:stop]
-        self._feed(piece)
-        if end < 0:
-            self._tail = (self._tail + piece[-3:])[-3:]
-            if self._heads:
-                raise malformed("its head does not end with an empty line")
-        elif self._heads == 1:
-            self._settle()
-        elif self._heads or self._target:
-            raise malformed("its head has an empty line inside")
+        if found >= 0:
+            self._part = bytearray()
+            self._sniffer = None
+            return self.read(bytes(part), arrived)
+        if part == _EMPTY_LINE:
+            part.clear()
+            self._sniffer = None
         else:
-            self._tail = b""  # empty lines before the request line, which RFC 9112, 2.2 tolerates
-        return stop
+            self._sniff(fresh)
+        return None
 
-    def _feed(self, piece: bytes) -> None:
-        assert self._parser is not None
+    def _sniff(self, piece: bytes) -> None:
+        """Refuse at once what can become no head, such as a TLS greeting: no more may come."""
+        if self._sniffer is None:
+            self._sniffer = HttpRequestParser(_NOBODY)
         try:
-            self._parser.feed_data(piece)
-        except HttpParserUpgrade:
-            # Whoever offers another protocol is content with an answer in this one. The parser
-            # takes the rest for that protocol.
-            self._spent = True
+            self._sniffer.feed_data(piece)
         except HttpParserError as error:
             raise malformed(str(error)) from None
 
-    def _settle(self) -> None:
-        """Conclude from a whole head how the body is framed and whether it is welcome."""
-        assert self._parser is not None
-        pairs = self._pairs
-        headers = dict(pairs)
-        if len(headers) != len(pairs):
-            headers = _joined(pairs)
-        self.keep = self._parser.should_keep_alive()
-        self.old = self.expects = False
-        if not self.keep or b"host" not in headers or not _RARE.isdisjoint(headers):
-            self._settle_rarities(headers)
-        if not self._target.startswith(b"/"):
-            self._target = _origin_form(self._target)
-        length = headers.get(b"content-length")
-        if length is not None:
-            if len(length) > _MOST_DIGITS:
-                raise malformed("its Content-Length has too many digits")
-            self._length = int(length)
-            if self._length > self._most_body:
-                raise RefusedError(413, f"send a body of at most {self._most_body} bytes")
-        self._headers = headers
-
-    def _settle_rarities(self, headers: dict[bytes, bytes]) -> None:
-        assert self._parser is not None
-        version = self._parser.get_http_version()
-        if version not in _VERSIONS:
-            raise malformed("this server speaks HTTP/1.1 and HTTP/1.0")
-        self.old = version == "1.0"
-        if not self.old and b"host" not in headers:
-            raise malformed("it has no Host")
-        if headers.get(b"content-encoding", b"").lower() not in (b"", b"identity"):
-            raise RefusedError(415, "send the body as it is, without a Content-Encoding")
-        coding = headers.get(b"transfer-encoding")
-        if coding is not None:
-            if coding.lower() != b"chunked" or self.old:
-                raise malformed("the only Transfer-Encoding known is chunked, in HTTP/1.1")
-            self._chunks = ChunkedBody(self._most_body, self._most_head)
-            self._spent = True
-        options = headers.get(b"connection", b"").lower().split(b",")
-        if b"close" in (option.strip() for option in options):
-            self.keep = False
-        self.expects = not self.old and headers.get(b"expect", b"").lower() == b"100-continue"
-
-    def _read_body(self, data: bytes, at: int) -> int:
-        if self._chunks is not None:
-            return self._read_chunks(self._chunks, data, at)
-        missing = self._length - len(self._body)
-        if len(data) - at >= missing:
-            self.whole = True
-            if self._body:
-                self._body += data[at : at + missing]
-            else:
-                self._body = data[at : at + missing]
-            return at + missing
-        if not self._body:
+    def _read_body(self, head: Head, data: bytes, at: int, arrived: float) -> HttpRequest | None:
+        """Read a body that comes in several parts or in chunks."""
+        self._head = head
+        self._keep_rest(b"", 0)
+        if head[CHUNKED]:
+            if self._chunks is None:
+                self._chunks = ChunkedBody(self._most_body, self._most_head)
+            at = self._chunks.read(data, at)
+            if not self._chunks.whole:
+                return None
+            body = self._chunks.take()
+            self._chunks = None
+        else:
+            missing = head[LENGTH] - len(self._body)
+            self._body += data[at : at + missing]
+            if len(self._body) < head[LENGTH]:
+                return None
+            at += missing
+            body = bytes(self._body)
             self._body = bytearray()
-        self._body += data[at:]
-        return len(data)
-
-    def _read_chunks(self, chunks: ChunkedBody, data: bytes, at: int) -> int:
-        at = chunks.read(data, at)
-        if chunks.whole:
-            self._body = chunks.take()
-            self.whole = True
-        return at
-
-
-def _joined(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Join the values of a name sent twice.
-
-    Raises:
-        RefusedError: It is `Host`, and two readers may believe different ones.
-    """
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in pairs:
-        values.setdefault(name, []).append(value)
-    if len(values.get(b"host", ())) > 1:
-        raise malformed("it has more than one Host")
-    return {name: b", ".join(several) for name, several in values.items()}
-
-
-def _origin_form(target: bytes) -> bytes:
-    """Take scheme and authority off a target in absolute form; leave others as sent.
-
-    >>> [_origin_form(target) for target in (b"http://a:80/b?c", b"http://a?b", b"http://a", b"*")]
-    [b'/b?c', b'/?b', b'/', b'*']
-    """
-    found = _ABSOLUTE.match(target)
-    if found is None:
-        return target
-    rest = target[found.end() :]
-    return rest if rest.startswith(b"/") else b"/" + rest
+        self._keep_rest(data, at)
+        return self._whole(head, body, arrived)

@@ -6,6 +6,7 @@ from typing import Protocol
 from mlops.base.clock import Clock
 from mlops.hosting.exchange import Handler
 from mlops.hosting.reply_heads import ReplyHeads
+from mlops.hosting.request_head import HeadParser
 from mlops.hosting.settings import HttpSettings
 
 NEVER = float("inf")
@@ -70,8 +71,8 @@ class Roster:
     """
 
     __slots__ = (
-        "_swept", "clock", "handler", "heads", "idle", "leaving", "lingering", "monotonic", "open",
-        "settings", "watcher",
+        "_swept", "clock", "handler", "head_parser", "heads", "idle", "leaving", "lingering",
+        "monotonic", "open", "settings", "watcher",
     )  # fmt: skip
 
     def __init__(
@@ -82,6 +83,7 @@ class Roster:
         self.clock = clock
         self.monotonic: Callable[[], float] = clock.monotonic
         self.watcher = watcher
+        self.head_parser = HeadParser(settings.max_body_bytes)
         self.heads = ReplyHeads(clock.now())
         self.open: set[Member] = set()
         self.idle: dict[Member, None] = {}
