@@ -52,6 +52,7 @@ class Child:
     """
 
     def __init__(self, settings: WorkerSettings, *, clock: Clock, owner: Owner) -> None:
+        self._columns = settings.columns
         self._clock = clock
         self._owner = owner
         self._loop = asyncio.get_running_loop()
@@ -101,7 +102,7 @@ class Child:
             process ends.
         """
         self._last_id += 1
-        names, numbers, texts = split_table(table)
+        names, numbers, texts = split_table(table, self._columns)
         kind, amount_ms = fault.to_numbers()
         ask = Ask(self._last_id, deadline, kind, amount_ms, rows, names, numbers, texts)
         future: asyncio.Future[Answer] = self._loop.create_future()

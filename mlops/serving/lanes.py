@@ -165,6 +165,26 @@ def open_heuristic(
     return _process(name, bundle, settings=settings, clock=clock, watcher=watcher, faults=faults)
 
 
+def process_settings(heuristic: str, bundle: Bundle, settings: ServeSettings) -> WorkerSettings:
+    """Return what a model process is started with.
+
+    Args:
+        heuristic: Name of the bundle's heuristic that scores; empty for the model.
+        bundle: The bundle.
+        settings: Limits and protections.
+    """
+    spec = settings.serving
+    return WorkerSettings(
+        bundle=str(bundle.ref.path),
+        digest=bundle.ref.digest,
+        packages=settings.packages,
+        heuristic=heuristic,
+        columns=() if heuristic else bundle.parts.program.columns,
+        golden=spec.protects(Protection.GOLDEN_BATCH),
+        death_signal=spec.protects(Protection.DEATH_SIGNAL),
+    )
+
+
 def _process(
     heuristic: str,
     bundle: Bundle,
@@ -176,13 +196,7 @@ def _process(
 ) -> ModelProcess:
     spec = settings.serving
     return ModelProcess(
-        WorkerSettings(
-            bundle=str(bundle.ref.path),
-            digest=bundle.ref.digest,
-            packages=settings.packages,
-            heuristic=heuristic,
-            death_signal=spec.protects(Protection.DEATH_SIGNAL),
-        ),
+        process_settings(heuristic, bundle, settings),
         hang_s=spec.hang_ms / 1000,
         clock=clock,
         watcher=watcher,

@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
         digest: Digest that the bundle must have.
         packages: Packages that a custom heuristic may come from.
         heuristic: Name of the bundle's heuristic that scores; empty for the model.
+        columns: Columns of the request that it is sent; empty for all.
+        golden: Whether a model must first give the bundle's golden scores, so that a standby has
+            worked before it is needed.
         parent: Process id of the worker; it fills it in.
         death_signal: Whether the process dies with its worker even if it hangs then.
         spare_bytes: Memory beyond what it has when it is loaded. A page of 1000 candidates takes
@@ -56,6 +60,8 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     packages: tuple[str, ...] = ()
     heuristic: str = ""
+    columns: tuple[str, ...] = ()
+    golden: bool = True
     parent: int = 0
     death_signal: bool = True
     spare_bytes: int = 1 << 28
@@ -130,18 +136,24 @@ def _load(settings: WorkerSettings) -> Score:
     """Return who scores.
 
     Raises:
-        BundleError: The bundle cannot be loaded, or is another one.
+        BundleError: The bundle cannot be loaded, is another one, or scores other than it did.
     """
     bundle = load(Path(settings.bundle), packages=settings.packages)
     if bundle.ref.digest != settings.digest:
         raise BundleError(
             f"{settings.bundle} holds bundle {bundle.ref.digest}, not {settings.digest}"
         )
-    return _model(bundle) if not settings.heuristic else _heuristic(bundle, settings.heuristic)
+    if settings.heuristic:
+        return _heuristic(bundle, settings.heuristic)
+    return _model(bundle, golden=settings.golden)
 
 
-def _model(bundle: Bundle) -> Score:
-    program = bundle.parts.program
+def _model(bundle: Bundle, *, golden: bool) -> Score:
+    program, batch = bundle.parts.program, bundle.parts.golden
+    if golden and batch is not None:
+        difference = replace(batch, heuristics={}).difference(program, {})
+        if difference is not None:
+            raise BundleError(f"bundle {bundle.ref.digest}: {difference}")
     return lambda table, _: program.score(table)
 
 

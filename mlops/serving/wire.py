@@ -5,6 +5,7 @@ and one machine, so arrays travel as their float64 bytes, all number columns in 
 """
 
 import struct
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -123,12 +124,22 @@ def _answer(payload: bytes) -> Answer:
     return answer
 
 
-def split_table(table: Table) -> tuple[list[str], memoryview, dict[str, list[str | None]]]:
-    """Return the names of a table's number columns, their bytes, and its category columns."""
+def split_table(
+    table: Table, columns: Sequence[str] = ()
+) -> tuple[list[str], memoryview, dict[str, list[str | None]]]:
+    """Return the names of a table's number columns, their bytes, and its category columns.
+
+    Args:
+        table: The table.
+        columns: Those that are wanted, as far as they are there; empty takes all.
+    """
     names: list[str] = []
     numbers: list[Floats] = []
     texts: dict[str, list[str | None]] = {}
-    for name, values in table.items():
+    for name in columns or table:
+        values = table.get(name)
+        if values is None:
+            continue
         if values.dtype == np.float64:
             names.append(name)
             numbers.append(values)  # type: ignore[arg-type] # its dtype was looked at
