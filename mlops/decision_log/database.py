@@ -55,6 +55,7 @@ _STATEMENT_MS = 5000
 _CONNECT_S = 3
 _READ_ROWS = 500
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_COUNTED = {"preserve_rowcount": True}  # or psycopg's count is thrown away
 _REFUSED = (sa.exc.DataError, sa.exc.IntegrityError, OverflowError, ValueError)
 
 
@@ -107,7 +108,8 @@ class Database:
             connection = self._connected()
             try:
                 with connection.begin():
-                    done = connection.execute(self._insert, [_record(row) for row in rows])
+                    records = [_record(row) for row in rows]
+                    done = connection.execute(self._insert, records, execution_options=_COUNTED)
                 return max(done.rowcount, 0), 0
             except _REFUSED:
                 if len(rows) == 1:

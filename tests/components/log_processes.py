@@ -22,6 +22,7 @@ from mlops.decision_log.message import socket_pair
 from mlops.decision_log.settings import DecisionLogSettings, Durability
 from mlops.decision_log.writer import WriterPlan, run_writer
 from tests.components.decisions import SERVICE, row
+from tests.components.prometheus import eventually
 
 ROOT = Path(__file__).parents[2]
 ROW_EVERY_S = 0.001
@@ -49,7 +50,8 @@ class Process:
         self.process.wait()
 
     def stop(self) -> None:
-        """Ask it to end and wait until it has."""
+        """Ask it to end, once it listens to that, and wait until it has."""
+        eventually(lambda: self.events("started"), within_s=30.0, what="the writer has begun")
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(30) == 0
 
@@ -60,6 +62,7 @@ class Lab:
     def __init__(self, folder: Path, settings: DecisionLogSettings) -> None:
         self.folder = folder
         self.settings = settings
+        self.logs = folder
         self.worker_end, self.writer_end = socket_pair()
         self._processes: list[Process] = []
 
@@ -84,7 +87,7 @@ class Lab:
         self.writer_end.close()
 
     def _start(self, role: str, end: socket.socket, file_bytes: int | None) -> Process:
-        log = self.folder / f"{role}-{len(self._processes)}.log"
+        log = self.logs / f"{role}-{len(self._processes)}.log"
         command = [
             sys.executable, "-m", "tests.components.log_processes", role, str(end.fileno()),
             str(self.folder), self.settings.model_dump_json(), str(file_bytes or 0),
@@ -153,7 +156,7 @@ async def _worker(end: socket.socket, settings: DecisionLogSettings) -> None:
     number = 0
     while True:
         number += 1
-        mine = row(number, prefix=f"w{os.getpid()}-")
+        mine = row(number, prefix=f"w{os.getpid()}-", at=time.time())
         if durable:
             client.write_durably(
                 mine, until=clock.monotonic() + 60.0, then=_says_durable(mine.decision_id)
