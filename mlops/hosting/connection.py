@@ -16,10 +16,13 @@ _READING, _ASKED, _WAITING, _LEAVING = range(4)
 """What a connection does: it reads a request or is idle; the handler has one; input is held back
 until there is room for an answer or other connections had their turn; no more is answered."""
 
+_IDLE, _FRESH, _BEGUN = range(3)
+"""What a connection's time is for: none yet, or being idle; its first request; a request."""
+
 _UNSTAMPED = 0.0
 """Due time of a connection that became idle since the last sweep, which then notes the time."""
-_TURN = 16
-"""Most requests that one connection gets answered before others have their turn."""
+_LINGER_S = 2.0
+"""Seconds that a caller is read after its last answer, lest a reset overtakes that answer."""
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -58,8 +61,8 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_asked", "_blocked", "_discarded", "_ended", "_fresh", "_paused", "_reader",
-        "_roster", "_stage", "_transport", "due",
+        "_asked", "_blocked", "_discarded", "_ended", "_paused", "_reader", "_roster",
+        "_stage", "_timed", "_transport", "due",
     )  # fmt: skip
 
     def __init__(self, roster: Roster) -> None:
@@ -74,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._asked: _Exchange | None = None
         self._discarded = 0
         self._blocked = self._paused = self._ended = False
-        self._fresh = True
+        self._timed = _FRESH
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -97,15 +100,26 @@ class Connection(asyncio.Protocol):
             self._asked = None
 
     def data_received(self, data: bytes) -> None:
-        """Take what the caller sent."""
-        if self._stage == _READING:
-            self._read(data)
-            if self._reader.held and self._stage == _READING:
-                self._take_turn()
-        elif self._stage == _LEAVING:
-            self._discard(len(data))
-        else:
-            self._hold(data)
+        """Take what the caller sent; nothing means to go on with what was held back."""
+        if self._stage != _READING:
+            self._put_aside(data)
+            return
+        roster = self._roster
+        try:
+            request = self._reader.read(data, roster.monotonic())
+        except RefusedError as refused:
+            self._refuse(refused)
+            return
+        if request is None:
+            self._expect_rest()
+            return
+        roster.idle.pop(self, None)
+        self._stage = _ASKED
+        exchange = self._asked = _Exchange(self, request)
+        try:
+            roster.handler(exchange)
+        except Exception as error:
+            self._fail(exchange, error)
 
     def eof_received(self) -> bool:
         """Learn that the caller sends no more; what it asked before is answered.
@@ -114,8 +128,7 @@ class Connection(asyncio.Protocol):
             Whether the connection stays open for an answer.
         """
         self._ended = True
-        if self._stage == _READING and self._reader.begun:
-            self._refuse(malformed("it ended before it was whole"))
+        self._end()
         return self._stage in (_ASKED, _WAITING)
 
     def pause_writing(self) -> None:
@@ -139,22 +152,23 @@ class Connection(asyncio.Protocol):
             request: The request.
             reply: The answer.
         """
+        if self._stage != _ASKED:
+            return  # it is being closed
         roster = self._roster
         reader = self._reader
         self._asked = None
-        if not reader.keep or roster.leaving or self._ended:
+        if not reader.keep or ((roster.leaving or self._ended) and not reader.held):
             self._answer_last(request, reply)
             return
         ending = KEEP_OLD if reader.old else KEEP
         answer = roster.heads.render(reply, ending, without_body=request.method == "HEAD")
         self._stage = _READING
-        self._fresh = False
+        self._timed = _IDLE
         self.due = _UNSTAMPED
         roster.idle[self] = None
         self._transport.write(answer)
-        if self._paused and self._stage == _READING:
-            self._stage = _WAITING
-            asyncio.get_running_loop().call_soon(self._go_on)
+        if reader.held or self._paused:
+            self._yield()
 
     def _answer_last(self, request: HttpRequest, reply: Reply) -> None:
         without_body = request.method == "HEAD"
@@ -188,45 +202,14 @@ class Connection(asyncio.Protocol):
         self._stage = _LEAVING
         self._transport.abort()
 
-    def _read(self, data: bytes) -> None:
-        """Read and pass on at most one request."""
-        roster = self._roster
-        try:
-            request = self._reader.read(data, roster.monotonic())
-        except RefusedError as refused:
-            self._refuse(refused)
-            return
-        if request is None:
-            if self._reader.begun:
-                self._expect_rest()
-            return
-        roster.idle.pop(self, None)
-        self._stage = _ASKED
-        exchange = self._asked = _Exchange(self, request)
-        try:
-            roster.handler(exchange)
-        except Exception as error:
-            self._fail(exchange, error)
-
-    def _take_turn(self) -> None:
-        """Pass on requests that did not wait for the answer before, but not all at once."""
-        for _ in range(_TURN):
-            self._read(b"")
-            if self._stage != _READING or not self._reader.held:
-                break
-        if self._reader.held and self._stage != _LEAVING:
-            self._pause()
-            if self._stage == _READING:
-                self._stage = _WAITING
-                asyncio.get_running_loop().call_soon(self._go_on)
-
     def _expect_rest(self) -> None:
         """Note when the rest of a request is due."""
-        roster = self._roster
-        if self in roster.idle:
-            del roster.idle[self]
-            if not self._fresh:
+        if self._timed != _BEGUN and self._reader.begun:
+            roster = self._roster
+            roster.idle.pop(self, None)
+            if self._timed != _FRESH:
                 self.due = roster.monotonic() + roster.settings.request_s
+            self._timed = _BEGUN
         if self._reader.tell():
             self._transport.write(_CONTINUE)
 
@@ -238,27 +221,44 @@ class Connection(asyncio.Protocol):
             self._asked = None
             self._refuse(RefusedError(500, "try again: the server failed"))
 
+    def _yield(self) -> None:
+        """Go on with what is held back after other connections had their turn."""
+        self._roster.idle.pop(self, None)
+        if self._stage == _READING:
+            self._stage = _WAITING
+            asyncio.get_running_loop().call_soon(self._go_on)
+
     def _go_on(self) -> None:
-        """Go on with what was held back."""
+        """Go on with what is held back."""
         if self._stage != _WAITING or self._blocked:
             return
         self._stage = _READING
         if self._reader.held:
-            self._take_turn()
+            self.data_received(b"")
         elif not self._reader.begun:
             self.due = _UNSTAMPED
             self._roster.idle[self] = None
-        if self._reader.held or self._stage == _LEAVING:
+        if self._reader.held or self._stage in (_WAITING, _LEAVING):
             return
-        self._resume()
-        if self._ended and self._stage == _READING:
+        if self._ended:
+            self._end()
+        else:
+            self._resume()
+
+    def _end(self) -> None:
+        """Close after the caller closed, unless an answer is owed."""
+        if self._stage != _READING:
+            return
+        if self._reader.begun:
+            self._refuse(malformed("it ended before it was whole"))
+        else:
             self._leave(linger=False)
 
-    def _hold(self, data: bytes) -> None:
+    def _put_aside(self, data: bytes) -> None:
+        if self._stage == _LEAVING:
+            self._discard(len(data))
+            return
         self._reader.hold(data)
-        self._pause()
-
-    def _pause(self) -> None:
         if not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -292,11 +292,12 @@ class Connection(asyncio.Protocol):
         roster = self._roster
         self._stage = _LEAVING
         self._reader.close()
-        self.due = roster.monotonic() + roster.settings.request_s
         roster.idle.pop(self, None)
-        if linger and not self._ended:
+        if linger and not self._ended and not self._transport.is_closing():
+            self.due = roster.monotonic() + min(_LINGER_S, roster.settings.request_s)
             self._transport.write_eof()
             self._resume()
             roster.linger(self)
         else:
+            self.due = roster.monotonic() + roster.settings.request_s
             self._transport.close()

@@ -184,7 +184,7 @@ class RequestReader:
             self._sniffer = HttpRequestParser(_NOBODY)
         try:
             self._sniffer.feed_data(piece)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             raise malformed(str(error)) from None
 
     def _read_body(self, head: Head, data: bytes, at: int, arrived: float) -> HttpRequest | None:

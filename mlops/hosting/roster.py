@@ -123,7 +123,9 @@ class Roster:
         self.idle.pop(member, None)
         self.lingering[member] = None
         if len(self.lingering) > _MOST_LINGERING:
-            next(iter(self.lingering)).abort()
+            oldest = next(iter(self.lingering))
+            self.leave(oldest)
+            oldest.abort()
 
     def sweep(self) -> None:
         """Let the time be over for connections that are slow, silent or idle for too long."""
@@ -132,7 +134,7 @@ class Roster:
         lost = now - self._swept - 2 * SWEEP_S
         self._swept = now
         for member in tuple(self.open):
-            if lost > 0:
+            if lost > 0 and member.due > 0:
                 # This process stood still, and what was sent to it meanwhile is not read yet.
                 member.due += lost
             if member.due <= now:
