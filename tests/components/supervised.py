@@ -138,6 +138,11 @@ class Supervised:
             if each["event"] == "message" and each["content"].startswith("hello")
         }
 
+    def children(self) -> set[int]:
+        """Return all children of the supervisor, those that wait to be reaped included."""
+        pid = self.process.pid
+        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal, wait for the end and return the exit code."""
         self.process.send_signal(number)

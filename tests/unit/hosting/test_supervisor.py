@@ -264,7 +264,10 @@ def test_trial_gives_what_it_sent_or_nothing(
     pids = service.wait_up()
     service.order("try_out", how=how, within_s=within_s)
     assert service.wait("tried")["size"] == size
-    assert all(is_alive(pid) for pid in pids.values())
+    until = time.monotonic() + PATIENCE_S
+    while service.children() != {*pids.values()} and time.monotonic() < until:
+        time.sleep(0.05)
+    assert service.children() == {*pids.values()}, "the trial's process is gone, and only that"
     assert service.stop() == 0
 
 
@@ -290,6 +293,26 @@ def test_hangup_reaches_the_overseer_and_its_failure_changes_nothing(start: Star
     assert service.stop() == 0
 
 
+def test_member_holds_nothing_that_is_another_ones(start: Start) -> None:
+    service = start(workers=3)
+    pids = service.wait_up()
+    os.kill(pids[0], signal.SIGKILL)
+    service.wait_started(0)
+
+    def sockets(member: int) -> set[str]:
+        folder = Path(f"/proc/{service.pids()[member]}/fd")
+        held = {str(each.readlink()) for each in folder.iterdir()}
+        return {each for each in held if each.startswith("socket:")}
+
+    workers, writer = [sockets(member) for member in range(3)], sockets(3)
+    listener = workers[0] & workers[1]
+    assert len(listener) == 1
+    assert [each & listener for each in workers] == [listener] * 3
+    assert [len(each) for each in workers] == [2, 2, 2], "the listener and a way to the supervisor"
+    assert len(writer) == 1
+    assert not writer & set().union(*workers)
+
+
 def test_member_that_does_not_read_does_not_hold_up_the_supervisor(start: Start) -> None:
     service = start(silent_ms=60_000.0)
     pids = service.wait_up()
@@ -306,9 +329,8 @@ def test_hundred_deaths_leave_no_descriptor_and_no_zombie(start: Start) -> None:
     service.wait_up()
 
     def state() -> tuple[int, int]:
-        root = Path(f"/proc/{service.process.pid}")
-        children = (root / "task" / root.name / "children").read_text().split()
-        return len(list((root / "fd").iterdir())), len(children)
+        descriptors = list(Path(f"/proc/{service.process.pid}/fd").iterdir())
+        return len(descriptors), len(service.children())
 
     before = state()
     pids = service.pids()
