@@ -1,4 +1,4 @@
-"""A drill: a fault played inside the process of a model or of a user's own heuristic."""
+"""A drill: a fault played where it would happen, in a model's process or in a heuristic."""
 
 import os
 import re
@@ -6,10 +6,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
 
-from mlops.contracts.domain import Floats
+from mlops.contracts.domain import Floats, Table
+from mlops.models.heuristics import Heuristic, History, State
 from mlops.serving.faults import Fault, FaultKind
 
 _PIECE = 1 << 24
@@ -42,6 +44,48 @@ def play(fault: Fault, rows: int, score: Callable[[], Floats]) -> Floats:
             return np.full(rows, score().mean())
         case _:
             return score()
+
+
+class DrilledHeuristic(Heuristic):
+    """A heuristic that runs inline and raises while the drill says so.
+
+    Args:
+        heuristic: What scores otherwise.
+        faults: Returns the fault of the drill.
+    """
+
+    def __init__(self, heuristic: Heuristic, faults: Callable[[], Fault]) -> None:
+        self._heuristic = heuristic
+        self._faults = faults
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Request columns that it reads."""
+        return self._heuristic.columns
+
+    @classmethod
+    def fit(cls, history: History) -> Self:
+        """It only wraps one that was fitted."""
+        raise NotImplementedError
+
+    def score(self, table: Table, rows: int) -> Floats:
+        """Return a score for each candidate, shape [rows].
+
+        Raises:
+            RuntimeError: The fault is `heuristic_error`.
+        """
+        if self._faults().kind is FaultKind.HEURISTIC_ERROR:
+            _raise(0)
+        return self._heuristic.score(table, rows)
+
+    def state(self) -> State:
+        """Return that of the heuristic."""
+        return self._heuristic.state()
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """It only wraps one that was restored."""
+        raise NotImplementedError
 
 
 def _spin(_: int) -> None:
