@@ -4,8 +4,9 @@ It is one anonymous mapping, made before the first fork. Each value is eight ali
 single writer, so that it is stored in one piece on x86-64 and ARM and never read half written:
 
 - a member writes its numbers, its heartbeat and what it works on;
-- the supervisor writes the flags, the poison list and its own vector of numbers, and clears
-  what a dead member left before it starts the next one on the same seat.
+- the supervisor writes the poison list and its own vector of numbers, and clears what a dead
+  member left before it starts the next one on the same seat;
+- flags are written by whoever switches something, which is rare: the last one wins.
 
 Values that belong together (a sum and its count) may be read one update apart.
 """
@@ -53,7 +54,7 @@ class Shared:
         self._working = views[2].cast("q")
         self._told = views[3].cast("q")
         self.flags = views[4].cast("q")[:flags]
-        """Whole numbers that all read and the supervisor writes."""
+        """Whole numbers that all read, on each request."""
         listed = views[5].cast("q")
         self._poisoned = listed[:1]  # how many of the places after it are taken, or were
         self._poison = listed[1 : 1 + poison]

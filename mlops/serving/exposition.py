@@ -48,13 +48,29 @@ class Exposition:
     def __init__(self, service: str, totals: Totals) -> None:
         self._service = service
         self._totals = totals
+        self._bundles: dict[str, Named | None] = {}
         self._between: list[str] = []
         self._places: list[int] = []
-        self.name_bundles(None, None)
 
     def name_bundles(self, current: Named | None, previous: Named | None) -> None:
         """Name the bundle that is served and the one before it, where there is one."""
-        layout = _Layout(self._service, {"current": current, "previous": previous})
+        self._bundles = {"current": current, "previous": previous}
+        self._between = []  # laid out by the next scrape, since this is said between two answers
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        if not self._between:
+            self._lay_out()
+        values = self._totals().tolist()
+        for start, end in _HISTOGRAMS:
+            values[start:end] = accumulate(values[start:end])
+        values.append(1.0)
+        told = [_number(values[place]) for place in self._places]
+        parts = [part for pair in zip(self._between, told, strict=False) for part in pair]
+        return "".join((*parts, self._between[-1])).encode()
+
+    def _lay_out(self) -> None:
+        layout = _Layout(self._service, self._bundles)
         registry = CollectorRegistry()
         registry.register(layout)
         self._between, self._places = [""], []
@@ -66,16 +82,6 @@ class Exposition:
                 self._between[-1] += head + " "
                 self._places.append(int(float(place)))
                 self._between.append("\n")
-
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        values = self._totals().tolist()
-        for start, end in _HISTOGRAMS:
-            values[start:end] = accumulate(values[start:end])
-        values.append(1.0)
-        told = [_number(values[place]) for place in self._places]
-        parts = [part for pair in zip(self._between, told, strict=False) for part in pair]
-        return "".join((*parts, self._between[-1])).encode()
 
 
 def _number(value: float) -> str:
