@@ -9,6 +9,10 @@ CURRENT_BURN_RATE = "slo:current_burn_rate:ratio"
 PERIOD_REMAINING = "slo:period_error_budget_remaining:ratio"
 ALERT_PREFIX = "SloBudgetBurn"
 CORRUPTION = "ModelOutsideCertificate"
+LOG_UNAVAILABLE = "DecisionLogUnavailable"
+DECISIONS_LOST = "DecisionsLost"
+WORKERS_RESTARTING = "WorkersRestarting"
+SERVICE_ABSENT = "ServiceAbsent"
 
 
 def sli_bad(spec: SloSpec) -> str:

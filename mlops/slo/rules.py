@@ -3,7 +3,7 @@
 For every objective, in one group so that each rule sees what the one before recorded:
 the events of a step, the error ratio of every window, the objective, the burn rate, the alerts.
 A second group, evaluated once a step, sums the period. Each service has one group more, with the
-page for answers that its model's certificate proves impossible.
+alerts that ask no budget.
 
 Windows longer than `direct_window_max_s` are sums of the recorded steps, at points one step apart,
 so that no event counts twice: `sum(bad) / sum(total)`. A mean of ratios would weigh a quiet night
@@ -19,9 +19,9 @@ import yaml
 
 from mlops.slo import names
 from mlops.slo.alerts import AlertRule, burn_alert
-from mlops.slo.corruption import corruption_alert
 from mlops.slo.objective import Counts, Objective
 from mlops.slo.spec import SloSpec
+from mlops.slo.standing import standing_alerts
 from mlops.slo.windows import can_fire, prometheus_duration, recorded_windows
 
 _INDENT = "  "
@@ -44,7 +44,7 @@ def generate(objectives: Sequence[Objective], spec: SloSpec) -> str:
     for objective in objectives:
         groups += [_group(objective, spec), _period_group(objective, spec)]
     for service in dict.fromkeys(objective.service for objective in objectives):
-        groups.append(_corruption_group(service, objectives, spec))
+        groups.append(_standing_group(service, objectives, spec))
     body = _Dumper.text({"groups": groups})
     return f"{_header(objectives, spec)}{body}"
 
@@ -111,11 +111,11 @@ def _period_group(objective: Objective, spec: SloSpec) -> _Yaml:
     }
 
 
-def _corruption_group(service: str, objectives: Sequence[Objective], spec: SloSpec) -> _Yaml:
+def _standing_group(service: str, objectives: Sequence[Objective], spec: SloSpec) -> _Yaml:
     return {
-        "name": f"certificate-{service}",
+        "name": f"standing-{service}",
         "interval": prometheus_duration(spec.evaluation_interval_s),
-        "rules": [_alert(corruption_alert(service, objectives, spec))],
+        "rules": [_alert(alert) for alert in standing_alerts(service, objectives, spec)],
     }
 
 

@@ -237,3 +237,83 @@ def test_one_answer_outside_the_certificate_pages_within_a_minute_and_stays(tmp_
         for at, fire in seen.items()
     ]  # fmt: skip
     _run(tmp_path, series, checks)
+
+
+# By sentence: alert, series of the service, labels and severity that it fires with, and when.
+STANDING: dict[str, tuple[str, dict[str, str], str, dict[str, bool]]] = {
+    "a decision database that takes no rows for two minutes is a ticket": (
+        "DecisionLogUnavailable",
+        {"mlops_decision_log_available": "1x10 0x10 1x10"},
+        "ticket",
+        {"10m": False, "12m": False, "14m": True, "22m": False},
+    ),
+    "a decision database that returns within two minutes calls nobody": (
+        "DecisionLogUnavailable",
+        {"mlops_decision_log_available": "1x10 0x0 1x10"},
+        "ticket",
+        {"11m": False, "13m": False, "15m": False},
+    ),
+    "one lost decision is a ticket": (
+        "DecisionsLost",
+        {'mlops_decision_log_rows_total{outcome="lost"}': "0x10 1x60"},
+        "ticket",
+        {"10m": False, "12m": True, "30m": False},
+    ),
+    "stored and spooled decisions are none": (
+        "DecisionsLost",
+        {
+            'mlops_decision_log_rows_total{outcome="stored"}': "0+100x60",
+            'mlops_decision_log_rows_total{outcome="spooled"}': "0+100x60",
+        },
+        "ticket",
+        {"30m": False},
+    ),
+    "workers that keep ending page": (
+        "WorkersRestarting",
+        {'mlops_worker_restarts_total{role="worker",cause="died"}': "0x10 1+1x60"},
+        "page",
+        {"10m": False, "25m": True},
+    ),
+    "a worker that ended three times is replaced, and pages nobody": (
+        "WorkersRestarting",
+        {'mlops_worker_restarts_total{role="worker",cause="silent"}': "0x10 1 2 3x60"},
+        "page",
+        {"12m": False, "20m": False},
+    ),
+    "a service that is not heard of pages": (
+        "ServiceAbsent",
+        {"mlops_workers": "2x10 _x30"},
+        "page",
+        {"10m": False, "20m": True},
+    ),
+    "a service without one worker pages": (
+        "ServiceAbsent",
+        {"mlops_workers": "2x10 0x30"},
+        "page",
+        {"10m": False, "20m": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("sentence", STANDING)
+def test_the_standing_alerts(sentence: str, tmp_path: Path) -> None:
+    name, series, severity, fires = STANDING[sentence]
+    firing = f'ALERTS{{alertstate="firing",alertname="{name}"}}'
+    checks: list[dict[str, object]] = [
+        {
+            "expr": f"count by (service, severity) ({firing})",
+            "eval_time": at,
+            "exp_samples": [
+                {"labels": f'{{service="open_bandit", severity="{severity}"}}', "value": 1}
+            ] if fire else [],
+        }
+        for at, fire in fires.items()
+    ]  # fmt: skip
+    _run(tmp_path, [_of_service(text, values) for text, values in series.items()], checks)
+
+
+def _of_service(series: str, values: str) -> dict[str, str]:
+    name, _, labels = series.partition("{")
+    inner = labels.removesuffix("}")
+    comma = "," if inner else ""
+    return {"series": f'{name}{{service="open_bandit"{comma}{inner}}}', "values": values}

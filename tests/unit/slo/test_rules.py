@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mlops.base.digest import canonical_json
 from mlops.base.errors import Place
@@ -51,6 +51,7 @@ class Rule(BaseModel):
     record: str = ""
     alert: str = ""
     expr: str
+    hold: str = Field("", alias="for")
     keep_firing_for: str = ""
     labels: dict[str, str]
     annotations: dict[str, str] = {}
@@ -99,7 +100,7 @@ def test_latency_is_read_at_the_deadline_which_is_a_declared_bucket(
     service: str, deadline: float
 ) -> None:
     text = (ROOT / "tests/golden/slo" / f"{service}.yaml").read_text()
-    bounds = set(re.findall(r'le="([^"]+)"', text))
+    bounds = set(re.findall(r'[{,]le="([^"]+)"', text))
     assert bounds == {bucket_text(deadline)}
     assert bounds <= set(map(bucket_text, DECISION_SECONDS.buckets))
 
@@ -194,3 +195,26 @@ def test_every_service_pages_for_what_its_certificate_proves_impossible() -> Non
     )
     assert "runbook_url" not in found[1].annotations
     assert 'mlops_certificate_breaches_total{service="shop"}' in found[0].expr
+
+
+def test_every_service_of_ours_calls_for_lost_decisions_ending_workers_and_silence() -> None:
+    ours = replace(OBJECTIVE, total=Counter("mlops_http_requests_total"), runbook_url="book.md#x")
+    other = replace(OBJECTIVE, slo="other-availability", service="other")
+    rules = rules_of(generate([ours, other], SloSpec()))
+    standing = ("ModelOutsideCertificate", "DecisionLogUnavailable", "DecisionsLost",
+                "WorkersRestarting", "ServiceAbsent")  # fmt: skip
+    found = [rule for rule in rules if rule.alert in standing]
+    assert [rule.alert for rule in found if rule.labels["service"] == "shop"] == [*standing]
+    # Another program's service exports no mlops_workers: it would be absent for ever.
+    assert [rule.alert for rule in found if rule.labels["service"] == "other"] == [*standing[:4]]
+    for rule in found[:5]:
+        assert rule.annotations["runbook_url"].startswith("book.md#")
+        assert 'service="shop"' in rule.expr
+        assert "SERVICE" not in str(rule.annotations)
+    assert {rule.alert: rule.labels["severity"] for rule in found[:5]} == {
+        "ModelOutsideCertificate": "page",
+        "DecisionLogUnavailable": "ticket",
+        "DecisionsLost": "ticket",
+        "WorkersRestarting": "page",
+        "ServiceAbsent": "page",
+    }
