@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/open_bandit),)
 export MLOPS_DATA_DIR ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test check gen bench lock recording clean
+.PHONY: help setup demo test check audit gen bench lock recording clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -35,6 +35,9 @@ check: $(READY) ## format, lint, types, floors and dependencies
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/deptry mlops
+
+audit: $(READY) ## what is known against the locked dependencies; 3 if it cannot be told
+	@$(BIN)/python tools/audit.py
 
 gen: $(READY) ## write the committed generated files again; leaves no diff
 	$(BIN)/ruff format .
