@@ -179,7 +179,10 @@ class Admission:
         self._now = clock.monotonic
         self._call_soon = call_soon
         self._watcher = watcher
-        self._queues: tuple[deque[Job], ...] = tuple(deque() for _ in Priority)
+        self._sheddable: deque[Job] = deque()
+        self._normal: deque[Job] = deque()
+        self._critical: deque[Job] = deque()
+        self._queues = (self._sheddable, self._normal, self._critical)  # by `Priority`
         self._turn_due = False
         self._mean = Pace()
         self._least = Pace()  # how long an answer takes at least, by the heuristic
@@ -214,7 +217,7 @@ class Admission:
         if self._waits_too_long(job, queue[0]):
             self._shed(queue.pop(), "queue_full")
         elif self.waiting > self._most:
-            least = next(queue for queue in self._queues if queue)
+            least = self._sheddable or self._normal or self._critical
             self._shed(least.pop(), "queue_full")
 
     def _waits_too_long(self, job: Job, first: Job) -> bool:
@@ -231,7 +234,11 @@ class Admission:
 
     def _ahead(self, priority: Priority) -> int:
         """Return how many wait that are at least as important."""
-        return self.waiting - sum(len(self._queues[less]) for less in range(priority))
+        if not self.waiting:
+            return 0
+        if priority is Priority.CRITICAL:
+            return len(self._critical)
+        return self.waiting - len(self._sheddable) if priority is Priority.NORMAL else self.waiting
 
     def _turn(self) -> None:
         now = self._now()
@@ -249,7 +256,7 @@ class Admission:
 
     def _next(self, now: float) -> float:
         """Work on the most important request that waits; returns the time after it."""
-        job = next(queue for queue in reversed(self._queues) if queue).popleft()
+        job = (self._critical or self._normal or self._sheddable).popleft()
         if job.deadline <= now + self._least.longest_s:
             self._least.fade()
             self._shed(job, "expired")

@@ -4,7 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, cast
+from typing import Protocol, cast
+
+import msgspec
 
 from mlops.base.clock import Clock
 from mlops.contracts.domain import Floats, Table
@@ -67,7 +69,7 @@ class GuardedModel:
         return ready and not self.breaker.resting
 
 
-class Answer(NamedTuple):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What came of asking a model.
 
     Attributes:

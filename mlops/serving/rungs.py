@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol, Self
 
+import msgspec
 import numpy as np
 
 from mlops.contracts.domain import Floats
@@ -23,7 +24,7 @@ _log = logging.getLogger(__name__)
 Rung = Heuristic | ProcessLane
 
 
-class Below(NamedTuple):
+class Below(msgspec.Struct, frozen=True, gc=False):
     """The answer that lies below the model's.
 
     Attributes:
@@ -171,6 +172,9 @@ class Rungs:
         return None
 
     def _valid(self, name: str, scores: Floats, rows: int) -> Floats | None:
+        # A sum of squares is finite only if all are, and takes a third of the time of two ends.
+        if scores.shape == (rows,) and math.isfinite(scores.dot(scores)):
+            return scores
         breach = inspect(scores, rows=rows, low=-math.inf, high=math.inf)
         if breach is None:
             return scores

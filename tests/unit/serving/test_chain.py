@@ -192,6 +192,11 @@ def test_scores_that_are_no_array_yet_are_taken() -> None:
     assert decision.order() == [2, 1, 0]
 
 
+def test_scores_whose_squares_overflow_are_finite_all_the_same() -> None:
+    decision = Joined(rungs=[("first", FakeHeuristic(lambda rows: np.full(rows, 1e300)))]).decide()
+    assert decision.source is Source.HEURISTIC
+
+
 def test_model_overrides_even_when_every_heuristic_fails() -> None:
     broken = FakeHeuristic(failing)
     decision = Joined(FakeInline(GOOD), rungs=[("first", broken)]).decide()

@@ -287,7 +287,7 @@ class LastFirst(Unbounded):
     """Last come, first served."""
 
     def _next(self, now: float) -> float:
-        next(queue for queue in reversed(self._queues) if queue).rotate(1)
+        (self._critical or self._normal or self._sheddable).rotate(1)
         return super()._next(now)
 
 
