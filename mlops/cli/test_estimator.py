@@ -13,6 +13,7 @@ from mlops.algorithms.relation import CLAIMS, Property
 from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
 from mlops.base.verdict import Status, Verdict, to_json, worst
+from mlops.base.yaml_bounds import bound_yaml
 from mlops.cli.arguments import Arguments, parse
 from mlops.cli.console import Console, verdict_table
 from mlops.config.compose import Composed, run_application
@@ -86,6 +87,7 @@ class _Options:
             name, equals, value = text.partition("=")
             if not equals:
                 raise ConfigError(f"--argument {text!r} has no value", hint="write NAME=VALUE")
+            bound_yaml(value.encode(), f"--argument {name}")
             found[name] = yaml.safe_load(value)
         return found
 

@@ -16,6 +16,11 @@ from typing import cast
 import hydra
 import yaml
 from hydra import initialize_config_dir
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.core_plugins.importlib_resources_config_source import (
+    ImportlibResourcesConfigSource,
+)
+from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
@@ -23,18 +28,27 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.target import StoppedError, contained
 from mlops.config.explain import explain, require
-from mlops.config.hydra_guard import bound_files, refuse_code, refuse_folders, refuse_imports
-from mlops.config.keys import allowed_names, is_known
+from mlops.config.hydra_guard import (
+    bound_file,
+    refuse_code,
+    refuse_flags,
+    refuse_folders,
+    refuse_imports,
+)
+from mlops.config.interpolation import bound_interpolations, require_variable
 from mlops.config.origin import Key, Loaded, Origins, Typed, short
+from mlops.config.overrides import added, is_override, positionals_first
 from mlops.config.settings import Settings
 from mlops.config.translate import of_composition, of_value
 
@@ -53,6 +67,43 @@ class _PackagedGroups(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add the packaged folder as the last place that is looked at."""
         search_path.append("mlops", f"file://{PACKAGED}")
+
+
+class _BoundedFiles(FileConfigSource):
+    """Gives Hydra no file that is too large, too deep, or stands for too much."""
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read one file, wherever on the search path it lies."""
+        path = Path(self.path, self._normalize_file_name(config_path))
+        if PACKAGED in path.parents and ".." not in path.parts:
+            return super().load_config(config_path)
+        bound_file(path)
+        result = super().load_config(config_path)
+        tree = OmegaConf.to_container(result.config, resolve=False)
+        bound_interpolations(tree, Origins([Loaded(path, ())], []).place, os.environ)
+        return result
+
+
+class _OwnPackages(ImportlibResourcesConfigSource):
+    """Gives Hydra no package but its own and ours: to read from one is to import it."""
+
+    def __init__(self, provider: str, path: str) -> None:
+        refuse_imports([path])
+        super().__init__(provider, path)
+
+
+def _guard() -> None:
+    """Let Hydra and OmegaConf read, import and resolve through our guards, in this process."""
+    Plugins.instance().register(_PackagedGroups)
+    SourcesRegistry.instance().types |= {"file": _BoundedFiles, "pkg": _OwnPackages}
+
+    def variable(name: str, *default: object) -> object:
+        require_variable(name, os.environ)
+        return oc.env(name, *default)
+
+    OmegaConf.register_new_resolver("oc.env", variable, replace=True)
+    for name in ("create", "decode", "deprecated", "dict.keys", "dict.values"):
+        OmegaConf.clear_resolver(f"oc.{name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +144,7 @@ def run_application(
     Raises:
         ConfigError: The configuration cannot be composed or is not valid.
     """
+    refuse_flags(arguments)
     primary = _primary(folder)
     roots = (primary, PACKAGED)
     standard = [
@@ -117,9 +169,9 @@ def run_application(
 
     # Without it Hydra prints a traceback of its own and exits with 1.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    ordered = _positionals_first([*standard, *map(_added, arguments)])
+    ordered = positionals_first([*standard, *map(added, arguments)])
     with _loading(primary, arguments) as loader:
-        guarded = [*_QUIET, *filter(_is_override, map(_added, arguments))]
+        guarded = [*_QUIET, *filter(is_override, map(added, arguments))]
         _guarded(loader, guarded, RunMode.MULTIRUN)
     with _arguments(f"mlops {command}", ordered), _told(arguments, roots):
         application()
@@ -129,12 +181,8 @@ def run_application(
 
 @contextlib.contextmanager
 def _loading(primary: Path, arguments: Sequence[str]) -> Generator[ConfigLoader, None, None]:
-    """Give Hydra's loader, once nothing that it reads can import, run or exhaust anything."""
-    Plugins.instance().register(_PackagedGroups)
-    texts = [*arguments, _text(primary / f"{_NAME}.yaml")]
-    refuse_imports(texts)
-    if primary != PACKAGED:
-        bound_files(primary, texts)
+    """Give Hydra's loader, which reads and imports through our guards only."""
+    _guard()
     with (
         _told(arguments, (primary, PACKAGED)),
         initialize_config_dir(str(primary), version_base="1.3"),
@@ -142,14 +190,11 @@ def _loading(primary: Path, arguments: Sequence[str]) -> Generator[ConfigLoader,
         yield GlobalHydra.instance().config_loader()
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
 def _guarded(loader: ConfigLoader, overrides: Sequence[str], mode: RunMode) -> DictConfig:
     """Compose, and look at Hydra's own node before Hydra acts on it."""
     config = loader.load_configuration(_NAME, list(overrides), mode)
-    node = cast("dict[str, object]", OmegaConf.to_container(config.hydra, resolve=False))
+    tree = cast("dict[str, dict[str, object]]", OmegaConf.to_container(config, resolve=False))
+    node = tree["hydra"] = tree.pop("hydra")  # last: it repeats the overrides as texts
     refuse_code(node)
     HydraConfig.instance().set_config(config)
 
@@ -158,6 +203,7 @@ def _guarded(loader: ConfigLoader, overrides: Sequence[str], mode: RunMode) -> D
         return Origins(_files(overrides), _typed(typed, loader)).place(key)
 
     refuse_folders(node, place)
+    bound_interpolations(tree, place, os.environ)
     return config
 
 
@@ -195,7 +241,7 @@ def compose_each(
         for job in jobs:
             try:
                 with _told(job, (primary, PACKAGED)):
-                    config = _guarded(loader, [*_QUIET, *map(_added, job)], RunMode.RUN)
+                    config = _guarded(loader, [*_QUIET, *map(added, job)], RunMode.RUN)
                     own = [str(key) for key in config if key != "hydra"]
                     found.append(_read(OmegaConf.masked_copy(config, own)))
             except ConfigError as error:
@@ -216,32 +262,6 @@ def service_names(folder: Path) -> tuple[str, ...]:
         if names:
             return tuple(names)
     return ()
-
-
-def _positionals_first(arguments: Sequence[str]) -> list[str]:
-    """Return overrides before flags: Hydra's parser refuses an override behind a flag.
-
-    >>> _positionals_first(["a=1", "-m", "b=1,2", "--cfg", "job"])
-    ['a=1', 'b=1,2', '-m', '--cfg', 'job']
-    """
-    overrides = [argument for argument in arguments if _is_override(argument)]
-    return [*overrides, *(a for a in arguments if a not in overrides)]
-
-
-def _is_override(argument: str) -> bool:
-    return not argument.startswith("-") and (argument[:1] == "~" or "=" in argument)
-
-
-def _added(argument: str) -> str:
-    """Return an override so that Hydra takes it where no file sets its key, if the key is known.
-
-    >>> _added("quality.confidence=0.9"), _added("quality.confidnce=0.9"), _added("model=logistic")
-    ('++quality.confidence=0.9', 'quality.confidnce=0.9', 'model=logistic')
-    """
-    name, equals, _ = argument.partition("=")
-    key = tuple(name.split("."))
-    group = len(key) == 1 and bool(allowed_names(key))
-    return f"++{argument}" if equals and not group and is_known(key) else argument
 
 
 def _joined(failures: Sequence[MlopsError]) -> MlopsError:
@@ -294,19 +314,22 @@ def _told(arguments: Sequence[str], roots: Sequence[Path]) -> Generator[None, No
         raise ConfigError(f"YAML cannot be read: {error.problem}", place=place) from error
     except (HydraException, OmegaConfBaseException) as error:
         raise of_composition(error, arguments, roots) from error
+    except RecursionError as error:
+        raise ConfigError("an override or an interpolation is nested too deeply") from error
 
 
 def _read(config: DictConfig) -> Composed:
     hydra_config = HydraConfig.get()
     # Unresolved: an override may hold an interpolation, whose keys are the configuration's.
-    typed = cast(
-        "dict[str, list[str]]", OmegaConf.to_container(hydra_config.overrides, resolve=False)
-    )
+    plain = OmegaConf.to_container(hydra_config.overrides, resolve=False)
+    typed = cast("dict[str, list[str]]", plain)
     overrides = tuple(override.removeprefix("++") for override in typed["task"])
     hydra_object = GlobalHydra.instance().hydra
     assert hydra_object is not None
     read = _typed(typed["task"], hydra_object.config_loader)
     origins = Origins(_files([*typed["hydra"], *typed["task"]]), read)
+    tree = OmegaConf.to_container(config, resolve=False)
+    bound_interpolations(tree, origins.place, os.environ)
     try:
         tree = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
@@ -335,11 +358,7 @@ def _typed(overrides: Sequence[str], loader: ConfigLoader) -> list[Typed]:
 
 
 def _files(overrides: Sequence[str]) -> Iterable[Loaded]:
-    """Return the files of the defaults list in the order in which they were merged.
-
-    Args:
-        overrides: All of the job's, those of Hydra's own keys included: one is the search path.
-    """
+    """Return the files of the defaults list, as merged; one of the overrides is a search path."""
     hydra_object = GlobalHydra.instance().hydra
     assert hydra_object is not None
     sources = HydraConfig.get().runtime.config_sources
@@ -365,13 +384,13 @@ def complete(*, folder: Path) -> None:
         folder: Where the command runs.
     """
     primary = _primary(folder)
-    Plugins.instance().register(_PackagedGroups)
+    _guard()
 
     @hydra.main(version_base="1.3", config_path=str(primary), config_name=_NAME)
     def application(config: DictConfig) -> None:
         del config
 
-    with _arguments("mlops", ["-sc", "query=bash"]):
+    with _arguments("mlops", ["-sc", "query=bash"]), contextlib.suppress(MlopsError):
         application()
 
 

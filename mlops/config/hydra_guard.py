@@ -20,7 +20,9 @@ _FOLDERS = {
     ("hydra", "output_subdir"): (".hydra", None),
     ("hydra", "job", "chdir"): (None, False),
 }
-_FILE = re.compile(r"file://([^\s,'\"\]]+)")
+_FLAGS = ("--config-dir", "--config-name", "--config-path", "--experimental-rerun")
+_SHORT_FLAGS = ("-cd", "-cn", "-cp")
+_HARMLESS = ("--cfg", "--c")  # of its own, and one that Hydra's parser calls ambiguous
 _PACKAGES = re.compile(r"pkg://(?!hydra\b|hydra_plugins\b|mlops\b)")
 
 
@@ -41,24 +43,47 @@ def refuse_imports(search_path: Sequence[str]) -> None:
             )
 
 
-def bound_files(folder: Path, texts: Sequence[str]) -> None:
-    """Hold every YAML file that could take part in a composition against the bounds.
+def refuse_flags(arguments: Sequence[str]) -> None:
+    """Refuse flags of Hydra that run a pickle, or read configuration past the guards.
 
     Args:
-        folder: The project's configuration groups.
-        texts: Overrides and files that may name further folders, by `file://`.
+        arguments: A command's flags and overrides.
 
     Raises:
-        ConfigError: A file is too large, too deep, or its aliases stand for too much.
+        ConfigError: One of them is there, spelt out or shortened as Hydra's parser takes it.
     """
-    named = [Path(name) for text in texts for name in _FILE.findall(text)]
-    for path in sorted(each for root in (folder, *named) for each in root.rglob("*.yaml")):
-        try:
-            with path.open("rb") as file:
-                content = file.read(MAX_BYTES + 1)
-        except OSError:  # Hydra says so if it needs it
-            continue
-        bound_yaml(content, str(short(path)))
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        long = len(name) > 2 and any(each.startswith(name) for each in _FLAGS if name[:2] == "--")
+        if (long and name not in _HARMLESS) or name in _SHORT_FLAGS:
+            raise ConfigError(
+                f"{name} is not used: it reads past what guards a project's configuration",
+                hint="run the command in the project's folder; hydra.searchpath adds folders",
+                place=Place(f"argument {argument}"),
+            )
+
+
+def bound_file(path: Path) -> None:
+    """Hold a YAML file against the bounds before anything is built from it.
+
+    Args:
+        path: The file; if it cannot be read, its reader says so.
+
+    Raises:
+        ConfigError: It is too large, too deep, or its aliases stand for too much; or it is reached
+            by `..`, which leaves the folders that the search path names.
+    """
+    if ".." in path.parts:
+        raise ConfigError(
+            f"{path}: a configuration file may not be named by way of `..`",
+            hint="hydra.searchpath adds folders",
+        )
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError:
+        return
+    bound_yaml(content, str(short(path)))
 
 
 def refuse_folders(node: Mapping[str, object], place: Callable[[Key], Place | None]) -> None:

@@ -1,5 +1,8 @@
 """Hydra's own node cannot be made to run code, write files or import packages."""
 
+import os
+import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from mlops.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[3]
+CONFIG = "defaults: [{service: open_bandit}, _self_]\n"
 
 REFUSED = {
     "a launcher of another package": "hydra.launcher._target_=joblib.load",
@@ -20,6 +24,59 @@ REFUSED = {
     "an environment variable": "+hydra.job.env_set.LD_PRELOAD=x",
     "a package on the search path": "hydra.searchpath=[pkg://antigravity]",
 }
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--experimental-rerun=job.pickle", "--exp=job.pickle", "--config-dir=more", "-cd=more",
+        "--config-path=more", "--config-p=more", "-cp=more", "--config-name=x", "-cn=x",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", ["check", "train"])
+def test_flag_that_runs_a_pickle_or_reads_past_the_guards_is_refused(
+    command: str,
+    flag: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = type("Runs", (), {"__reduce__": lambda self: (os.mkdir, ("ran",))})()
+    (tmp_path / "job.pickle").write_bytes(pickle.dumps(job))
+    monkeypatch.chdir(tmp_path)
+    for arguments in ([flag], flag.split("=")):
+        assert main([command, *arguments]) == 2
+        captured = capsys.readouterr()
+        assert "is not used" in captured.out + captured.err
+    assert [path.name for path in tmp_path.iterdir()] == ["job.pickle"]
+
+
+def test_file_is_not_reached_by_way_of_the_folder_above(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(CONFIG)
+    (tmp_path / "secret.yaml").write_text("name: hunter2\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", "model=../../secret"]) == 2
+    said = capsys.readouterr().out
+    assert "hunter2" not in said
+    assert "by way of `..`" in said
+
+
+def test_completion_imports_no_package_either(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(
+        f"{CONFIG}hydra: {{searchpath: ['pkg://antigravity']}}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COMP_LINE", "mlops check model=")
+    monkeypatch.setenv("COMP_POINT", "18")
+    monkeypatch.delitem(sys.modules, "antigravity", raising=False)
+    main(["__complete"])
+    assert "antigravity" not in sys.modules
 
 
 @pytest.mark.parametrize("override", REFUSED.values(), ids=REFUSED.keys())
@@ -64,7 +121,6 @@ def test_pipeline_s_cache_of_pickles_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-CONFIG = "defaults: [{service: open_bandit}, _self_]\n"
 WRITES = {
     "a run's folder": ("run: {dir: elsewhere}", "hydra.run.dir=elsewhere"),
     "a run's record": ("output_subdir: record", "hydra.output_subdir=record"),
