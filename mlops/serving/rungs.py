@@ -173,7 +173,7 @@ class Rungs:
 
     def _valid(self, name: str, scores: Floats, rows: int) -> Floats | None:
         # A sum of squares is finite only if all are, and takes a third of the time of two ends.
-        if scores.shape == (rows,) and math.isfinite(scores.dot(scores)):
+        if scores.shape == (rows,) and math.isfinite(np.vdot(scores, scores)):
             return scores
         breach = inspect(scores, rows=rows, low=-math.inf, high=math.inf)
         if breach is None:
