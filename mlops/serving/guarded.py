@@ -127,7 +127,8 @@ class Asker:
         slow_ms = spec.breaker.slow_ms
         self._slow_s = self._time_s / 2 if slow_ms is None else slow_ms / 1000
         self._guards = spec.protects(Protection.OUTPUT_GUARD)
-        self._checks = spec.protects(Protection.SPOT_CHECK)
+        # The spot check refuses what the guard lets through; without the guard nothing is refused.
+        self._checks = self._guards and spec.protects(Protection.SPOT_CHECK)
         self._tells = "error_text" in spec.logged_fields
         self._probes: set[asyncio.Task[Answer]] = set()
 

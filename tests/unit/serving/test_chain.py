@@ -678,8 +678,9 @@ def test_service_without_a_fallback_says_why_there_is_no_answer() -> None:
 
 
 def test_without_the_output_guard_anything_passes() -> None:
-    it = Joined(FakeInline(GOOD + 1), spec=without(Protection.OUTPUT_GUARD), limits=CERTIFIED)
-    assert it.decide().scores.max() == 1.9
+    for lane in (FakeInline(GOOD + 1), FakeProcess(GOOD + 1)):
+        it = Joined(lane, spec=without(Protection.OUTPUT_GUARD), limits=CERTIFIED, check=own_copy)
+        assert it.decide().scores.max() == 1.9
 
 
 def test_without_the_spot_check_a_constant_passes() -> None:
