@@ -16,7 +16,7 @@ from mlops.hosting.request_head import CHUNKED, LENGTH, Head, HeadParser, Reques
 _LONGEST_KEPT = 2048
 """Bytes of the longest head that is kept to recognise the next one by."""
 _NO_HEAD: Head = RequestLine("", "", b"", False), {}, 0, False, False, False
-_EMPTY_LINE = b"\r\n"
+_LAST_OF_LINE_ENDS = ord("\r")
 _NOBODY = object()
 """Whom the library's parser tells what it finds: here it only checks."""
 
@@ -104,6 +104,8 @@ class RequestReader:
             data, at = self._data, self._at
         head = self._head
         if head is None:
+            if data[at] <= _LAST_OF_LINE_ENDS and not self._part:
+                data, at = data[at:].lstrip(b"\r\n"), 0  # as RFC 9112, 2.2 wants
             found = data.find(BLOCK_END, at)
             end = found + len(BLOCK_END)
             if found < 0 or self._part or end - at > self._most_head:
@@ -133,8 +135,7 @@ class RequestReader:
             upgrade = True
         except HttpParserError as error:
             raise malformed(str(error)) from None
-        # RFC 9112, 2.2 wants one empty line to be tolerated.
-        head = self._heads.parse(sent.removeprefix(_EMPTY_LINE)[: -len(BLOCK_END)])
+        head = self._heads.parse(sent[: -len(BLOCK_END)])
         if upgrade or head[CHUNKED]:
             self._checker = HttpRequestParser(_NOBODY)
         else:
@@ -171,11 +172,7 @@ class RequestReader:
             self._part = bytearray()
             self._sniffer = None
             return self.read(bytes(part), arrived)
-        if part == _EMPTY_LINE:
-            part.clear()
-            self._sniffer = None
-        else:
-            self._sniff(fresh)
+        self._sniff(fresh)
         return None
 
     def _sniff(self, piece: bytes) -> None:
