@@ -23,6 +23,7 @@ FACING = {
     "pandera": {"contracts/schema.py"},
     "hydra": {"config/compose.py"},
     "omegaconf": {"config/compose.py"},
+    "cryptography": {"models/signature.py"},
     "prometheus_client": {"serving/instruments.py"},
     "uvicorn": {"serving/server.py"},
     "rich": {"cli"},

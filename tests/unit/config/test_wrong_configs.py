@@ -280,6 +280,12 @@ WRONG = {
     "a fault is played that is not allowed": typed(
         "faults=model_hang", "faults=model_hang needs serving.faults_allowed=true"
     ),
+    "the admin port is open to all and asks for no token": typed(
+        "serving.admin_host=0.0.0.0", "serving.admin_host", "not loopback", "admin_token_file"
+    ),
+    "signatures are required of nobody": typed(
+        "serving.trust.signatures=required", "serving.trust.keys", "no key is named"
+    ),
     "a fault is unknown": typed("serving.faults_allowed=true faults=hang", "faults", "model_hang"),
     "a score's head is not trained": typed(
         "training.score.head=hire", "training.score.head", "score names hire", "the heads are click"
