@@ -131,12 +131,12 @@ class Roster:
         """Let the time be over for connections that are slow, silent or idle for too long."""
         self.heads.tick(self.clock.now())
         now = self.monotonic()
-        lost = now - self._swept - 2 * SWEEP_S
+        since = now - self._swept
         self._swept = now
         for member in tuple(self.open):
-            if lost > 0 and member.due > 0:
+            if since > 2 * SWEEP_S and member.due > 0:
                 # This process stood still, and what was sent to it meanwhile is not read yet.
-                member.due += lost
+                member.due += since
             if member.due <= now:
                 member.expire(now)
 

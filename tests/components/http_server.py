@@ -63,8 +63,12 @@ class Caller:
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.settimeout(WITHIN_S)
-        self.socket.connect(address)
-        self._got = b""
+        try:
+            self.socket.connect(address)
+        except OSError:
+            self.socket.close()
+            raise
+        self._got = bytearray()
 
     def send(self, *pieces: bytes) -> None:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -83,7 +87,8 @@ class Caller:
         """Read one answer."""
         while b"\r\n\r\n" not in self._got:
             self._more()
-        head, _, self._got = self._got.partition(b"\r\n\r\n")
+        head, _, rest = self._got.partition(b"\r\n\r\n")
+        self._got = rest
         first, *lines = head.decode().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         code = int(first.split(" ")[1])
@@ -91,7 +96,8 @@ class Caller:
         size = 0 if to_head or code == 100 else int(headers["content-length"])
         while len(self._got) < size:
             self._more()
-        body, self._got = self._got[:size], self._got[size:]
+        body = bytes(self._got[:size])
+        del self._got[:size]
         return Answer(code, headers, body)
 
     def ask(self, request: bytes) -> Answer:
@@ -102,14 +108,13 @@ class Caller:
         """Read until the server closes its side; raises if it resets."""
         while piece := self.socket.recv(65536):
             self._got += piece
-        return self._got
+        return bytes(self._got)
 
-    def is_closed(self) -> bool:
-        """Tell whether the server has ended the connection, in whatever way, with nothing more."""
-        try:
-            return self.rest() == b""
-        except ConnectionResetError:
-            return True
+    def is_closed(self, *, but_for: int = 1) -> bool:
+        """Tell whether the server ends the connection, in whatever way, before that many bytes."""
+        with contextlib.suppress(ConnectionResetError):
+            self.rest()
+        return len(self._got) < but_for
 
     def _more(self) -> None:
         piece = self.socket.recv(65536)
