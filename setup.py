@@ -19,7 +19,7 @@ setup(
             py_limited_api=True,
             optional=True,  # without a compiler numpy does the work
         )
-        for name in ("mlops.models._walk", "mlops.proofs._search")
+        for name in ("mlops.contracts._rows", "mlops.models._walk", "mlops.proofs._search")
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},  # one wheel for all later Pythons
 )

@@ -1,7 +1,8 @@
 """A row decoder: the contract compiled to a typed decoder of request bodies.
 
-The whole request is decoded and checked in one pass by msgspec. Only when that refuses, and only
-if it is small, is the body looked at a second time, slowly, to name every field that is wrong.
+A usual request goes straight into columns (`mlops.contracts.quick`). Any other is decoded and
+checked in one pass by msgspec. Only when that refuses, and only if it is small, is the body looked
+at once more, slowly, to name every field that is wrong.
 """
 
 import re
@@ -12,10 +13,12 @@ import msgspec
 import numpy as np
 
 from mlops.base.errors import ContractError
-from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table, Texts
+from mlops.contracts.columns import Columns, Layout
+from mlops.contracts.domain import Column, ColumnKind, Domain, Floats, Table
 from mlops.contracts.explanation import MAX_NAME, Explainer
 from mlops.contracts.explanation import FieldError as FieldError
 from mlops.contracts.judgement import has_sets, keeps_number
+from mlops.contracts.quick import QuickDecoder
 
 _MAX_REPORTED = 20
 _MAX_EXPLAINED_BYTES = 1 << 16
@@ -74,12 +77,17 @@ class RowDecoder:
     Args:
         domain: What is allowed.
         max_candidates: Most candidates that a request may hold.
+        quick: Whether usual requests may take the way through C, which gives the same.
     """
 
-    def __init__(self, domain: Domain, *, max_candidates: int) -> None:
+    def __init__(self, domain: Domain, *, max_candidates: int, quick: bool = True) -> None:
         self._domain = domain
+        self._layout = Layout.of(domain.request)
+        self._quick = (
+            QuickDecoder(domain, self._layout, max_candidates=max_candidates) if quick else None
+        )
+        self._named = self._layout.text_place[domain.identifier.name]
         self._explainer = Explainer(domain, max_candidates=max_candidates)
-        self._identifier = _attribute(domain.candidate.index(domain.identifier))
         context = _struct("Context", domain.context)
         candidate = _struct("Candidate", domain.candidate)
         body = msgspec.defstruct(
@@ -101,10 +109,16 @@ class RowDecoder:
             gc=False,
         )
         self._decoder = msgspec.json.Decoder(body)
-        self._context = _Arrays(domain.context, context)
-        self._candidate = _Arrays(domain.candidate, candidate)
+        self._context = _Filler(domain.context, context, self._layout)
+        self._candidate = _Filler(domain.candidate, candidate, self._layout)
+        self._single = [at for at, name in enumerate(self._layout.numbers)
+                        if domain.column(name).is_single]  # fmt: skip
         # What msgspec has no word for is looked at behind it.
-        self._sets = tuple(column for column in domain.request if has_sets(column))
+        self._sets = tuple(
+            (self._layout.number_place[column.name], column)
+            for column in domain.request
+            if has_sets(column)
+        )
 
     def decode(self, body: bytes) -> Request:
         """Decode a request body.
@@ -115,21 +129,33 @@ class RowDecoder:
         Raises:
             InvalidRequestError: It is no JSON or breaks the contract; every field is named.
         """
-        try:
-            decoded = cast("_Body", self._decoder.decode(body))
-        except (ValueError, RecursionError) as error:
-            self._explain(body, error)
-        ids = tuple(getattr(each, self._identifier) for each in decoded.candidates)
+        found = None if self._quick is None else self._quick.decode(body)
+        request_id, subject, table = self._decode_any(body) if found is None else found
+        ids = table.texts[self._named]
         if len(set(ids)) != len(ids):
             repeated = next(i for i, name in enumerate(ids) if name in ids[:i])
             place = f"candidates[{repeated}].{self._domain.identifier.name}"
             raise InvalidRequestError((FieldError(place, "duplicate", "occurs twice"),))
-        table = self._context.read([decoded.context], repeats=len(ids))
-        table |= self._candidate.read(decoded.candidates, repeats=1)
-        for column in self._sets:
-            if not all(keeps_number(column, value) for value in table[column.name]):
+        for at, column in self._sets:
+            if not all(keeps_number(column, value) for value in table.numbers[:, at].tolist()):
                 self._explain(body, ValueError(f"a number of {column.name} is not allowed"))
-        return Request(decoded.request_id, decoded.subject, ids, table)
+        return Request(request_id, subject, cast("tuple[str, ...]", tuple(ids)), table)
+
+    def _decode_any(self, body: bytes) -> tuple[str, str, Columns]:
+        try:
+            decoded = cast("_Body", self._decoder.decode(body))
+        except (ValueError, RecursionError) as error:
+            self._explain(body, error)
+        rows = len(decoded.candidates)
+        numbers = np.empty((rows, len(self._layout.numbers)))
+        texts: dict[int, list[str | None]] = {}
+        self._context.fill([decoded.context], numbers, texts)
+        self._candidate.fill(decoded.candidates, numbers, texts)
+        if self._single:
+            # What training read from float32 must be the same number here.
+            numbers[:, self._single] = numbers[:, self._single].astype(np.float32)
+        table = Columns(self._layout, numbers, tuple(texts[at] for at in sorted(texts)))
+        return decoded.request_id, decoded.subject, table
 
     def _explain(self, body: bytes, cause: Exception) -> NoReturn:
         seen = _AT.search(str(cause))
@@ -150,41 +176,41 @@ class RowDecoder:
         raise InvalidRequestError(tuple(errors[:_MAX_REPORTED])) from cause
 
 
-class _Arrays:
-    """Turns decoded structs of one kind into a table's arrays.
+class _Filler:
+    """Writes decoded structs of one kind into columns.
 
     All numbers are converted at once: a call of numpy for each column took longer than to decode.
 
     Args:
         columns: What the structs hold.
         struct: Their class.
+        layout: Where the columns go.
     """
 
-    def __init__(self, columns: tuple[Column, ...], struct: type[msgspec.Struct]) -> None:
+    def __init__(
+        self, columns: tuple[Column, ...], struct: type[msgspec.Struct], layout: Layout
+    ) -> None:
         by_field = {_attribute(at): column for at, column in enumerate(columns)}
         fields = [by_field[field] for field in struct.__struct_fields__]
-        self._texts = [(at, column.name) for at, column in enumerate(fields) if column.is_category]
+        self._texts = [
+            (at, layout.text_place[column.name])
+            for at, column in enumerate(fields)
+            if column.is_category
+        ]
         numbers = [(at, column) for at, column in enumerate(fields) if not column.is_category]
-        self._at = [at for at, _ in numbers]
-        self._names = [column.name for _, column in numbers]
-        self._single = [row for row, (_, column) in enumerate(numbers) if column.is_single]
+        self._numbers = [at for at, _ in numbers]
+        self._places = [layout.number_place[column.name] for _, column in numbers]
 
-    def read(self, structs: list[msgspec.Struct], *, repeats: int) -> dict[str, Floats | Texts]:
-        """Return the columns, each of as many rows as structs and repeats."""
+    def fill(
+        self, structs: list[msgspec.Struct], numbers: Floats, texts: dict[int, list[str | None]]
+    ) -> None:
+        """Fill this kind's columns; what a single struct holds is repeated for each row."""
         given = list(zip(*map(msgspec.structs.astuple, structs), strict=True))
-        table: dict[str, Floats | Texts] = {}
-        if self._at:
-            matrix = np.array([given[at] for at in self._at], np.float64)  # None becomes NaN
-            if self._single:
-                # What training read from float32 must be the same number here.
-                matrix[self._single] = matrix[self._single].astype(np.float32)
-            rows = np.repeat(matrix, repeats, axis=1) if repeats > 1 else matrix
-            table.update(zip(self._names, rows, strict=True))
-        for at, name in self._texts:
-            texts = np.empty(len(structs) * repeats, dtype=object)
-            texts[:] = given[at] if repeats == 1 else given[at][0]
-            table[name] = texts
-        return table
+        if self._numbers:
+            matrix = np.array([given[at] for at in self._numbers], np.float64)  # None becomes NaN
+            numbers[:, self._places] = matrix.T
+        for at, place in self._texts:
+            texts[place] = list(given[at]) * (len(numbers) // len(structs))
 
 
 def _struct(name: str, columns: tuple[Column, ...]) -> type[msgspec.Struct]:
