@@ -212,9 +212,9 @@ class LogClient:
             self._loop.remove_writer(self._connection)
 
     def _forget(self) -> None:
-        """Make room: trust the writer with what it was sent, then lose the oldest."""
+        """Make room: trust the writer with what it was sent, then lose all but the newest."""
         lost = 0
-        while self._bytes > self._most_bytes:
+        while self._bytes > self._most_bytes and len(self._sent) + len(self._unsent) > 1:
             if self._sent:
                 parcel = self._sent.popleft()
             else:

@@ -87,29 +87,29 @@ class Inbox:
         """Whether there is room for no more."""
         return self._bytes >= self._most_bytes
 
-    def read(self, line: Line, now: float) -> int | None:
+    def read(self, line: Line, now: float) -> bool:
         """Take some of what a worker has sent.
 
         Returns:
-            Number of parcels, or None if nobody holds the other end any more.
+            Whether anybody still holds the other end.
         """
-        for taken in range(_PARCELS_AT_ONCE):
+        for _ in range(_PARCELS_AT_ONCE):
             if self.full:
-                return taken
+                break
             try:
                 content = line.connection.recv(4 * MOST_BYTES)
             except BlockingIOError:
-                return taken
+                break
             except OSError:
-                content = b""
+                return False
             if not content:
-                return None
+                return False
             parcel = open_parcel(content)
             if parcel is not None:
                 self._items.append(Item(line, parcel, now))
                 self._bytes += len(parcel.rows)
                 self.rows += parcel.held
-        return _PARCELS_AT_ONCE
+        return True
 
     def waiting(self) -> Iterator[Item]:
         """Yield what is not settled, oldest first."""
@@ -180,8 +180,8 @@ class Ears:
         """End `listen` early; any thread may call it."""
         try:
             self._waker.send(b"w")
-        except BlockingIOError:
-            return  # it has been woken often enough
+        except OSError:
+            return  # it has been woken often enough, or has stopped listening
 
     def listen(self, timeout_s: float) -> bool:
         """Take what workers have sent; wait for it if there is nothing yet.
@@ -195,12 +195,18 @@ class Ears:
             line = key.data
             if line is None:
                 self._woken.recv(4096)
-            elif self.inbox.read(line, self._clock.monotonic()) is None:
+            elif not self.inbox.read(line, self._clock.monotonic()):
                 self._selector.unregister(line.connection)
                 self._open.remove(line)
             else:
                 heard = True
         return heard
+
+    def close(self) -> None:
+        """Stop listening; the workers' connections stay open."""
+        self._selector.close()
+        self._woken.close()
+        self._waker.close()
 
     def _attend(self, listening: bool) -> None:
         if listening is self._listening:

@@ -223,3 +223,4 @@ class _Writer:
                 self._database.start(self._keeper.close)
                 closing = True
             time.sleep(_POLL_S)
+        self._ears.close()
