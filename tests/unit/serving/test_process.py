@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -348,22 +349,32 @@ def test_interpreter_that_cannot_be_started_is_tried_again(
     assert "cannot be started" in caplog.text
 
 
-def test_process_that_talks_nonsense_is_not_listened_to(
-    bundle: BundleRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+STRANGE = {
+    "it talks nonsense": ("os.write(connection, b'\\xff' * 4)", "corrupted"),
+    "it hangs up and lives on": ("os.close(connection)", "not_loaded"),
+}
+
+
+@pytest.mark.parametrize("sentence", STRANGE)
+def test_process_is_ended_if(
+    sentence: str, bundle: BundleRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    talker = tmp_path / "talker"
-    talker.write_text("#!/bin/bash\nprintf '\\377\\377\\377\\377' >&$3; sleep 60\n")
-    talker.chmod(0o755)
-    monkeypatch.setattr("sys.executable", str(talker))
+    does, cause = STRANGE[sentence]
+    program = f"import os, sys, time; connection = int(sys.argv[3]); {does}; time.sleep(60)"
+    strange = tmp_path / "strange"
+    strange.write_text(f"#!{sys.executable}\n{program}\n")
+    strange.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(strange))
 
     async def run() -> None:
         it = Running(settings_of(bundle))
         await it.lane.start()
         assert not await it.lane.wait_ready(START_S)
-        assert it.told.events[0] == "corrupted"
+        assert it.told.events[0] == cause
         await it.lane.stop()
 
     asyncio.run(run())
+    assert children() == []
 
 
 # its end
