@@ -52,6 +52,9 @@ def begin() -> None:
     # SIGINT and SIGHUP are for the parent, which turns them into what concerns its children.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # In a group of its own it is no foreground process, which may write to its terminal all the
+    # same, where the terminal is set to ask (`stty tostop`).
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -70,6 +73,14 @@ def is_stopped(pid: int) -> bool:
     except OSError:
         return False
     return status.rpartition(")")[2].split()[0] in ("T", "t")
+
+
+def was_stopped(pid: int) -> bool:
+    """Tell whether a child was stopped since this was last asked; it may run again."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG) is not None
+    except ChildProcessError:
+        return False
 
 
 def reap(children: Container[int]) -> Iterator[tuple[int, int]]:

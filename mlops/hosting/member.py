@@ -1,5 +1,6 @@
 """A member: what the supervisor knows of one seat and the process that has it."""
 
+import math
 import socket
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ class Member:
         killed: Why the supervisor killed it; empty if it did not.
         blameless: Whether it fell silent since somebody stopped it, which is no request's doing.
         stopping: Whether it was told to stop.
+        stopped_until: Monotonic seconds at which it is replaced if it is still stopped (SIGSTOP);
+            infinity while it is not.
     """
 
     number: int
@@ -41,6 +44,7 @@ class Member:
     killed: str = ""
     blameless: bool = False
     stopping: bool = False
+    stopped_until: float = math.inf
 
     @property
     def beats(self) -> bool:
@@ -57,6 +61,7 @@ class Member:
         self.first_beat = self.beat = 0.0
         self.killed = ""
         self.blameless = False
+        self.stopped_until = math.inf
 
     def cause(self) -> str:
         """Return why its process ended, as `Overseer.ended` names it."""

@@ -17,7 +17,7 @@ from functools import partial
 from mlops.base.clock import Clock
 from mlops.hosting import control
 from mlops.hosting.backoff import Backoff
-from mlops.hosting.forking import begin, ending, fork, is_stopped, kill, reap
+from mlops.hosting.forking import begin, ending, fork, is_stopped, kill, reap, was_stopped
 from mlops.hosting.log import ALWAYS
 from mlops.hosting.member import Member
 from mlops.hosting.overseer import Overseer
@@ -85,6 +85,7 @@ class Supervisor:
         self._poison = Poison(shared)
         self._watch = Watch(shared, settings, clock.monotonic())
         self._next_tick = -math.inf
+        self._children_changed = False
         self._stopping: Stopping | None = None
 
     def run(self) -> int:
@@ -172,11 +173,15 @@ class Supervisor:
     def _turn(self) -> None:
         now = self._clock.monotonic()
         due = [each.restart_at for each in self._members if each.restart_at is not None]
+        due += [each.stopped_until for each in self._by_pid.values()]
         wait_s = max(0.0, min([self._next_tick, *due]) - now)
         for key, _ in self._selector.select(min(wait_s, self._watch.tick_s)):
             self._guard(key.data)
         now = self._clock.monotonic()
+        if self._watch.pass_time(now, self._by_pid.values()):
+            _log.warning("this process was paused: all members get their full time again")
         self._reap(now)
+        self._see_to_stopped(now)
         if now >= self._next_tick:
             self._next_tick = now + self._watch.tick_s
             self._tick(now)
@@ -187,12 +192,7 @@ class Supervisor:
             self._stopping.go_on(now)
 
     def _tick(self, now: float) -> None:
-        fresh = self._watch.pass_time(now)
-        if fresh:
-            _log.warning("this process was paused: all members get their full time again")
         for member in self._by_pid.values():
-            if fresh:
-                member.felt = self._watch.felt
             self._look(member, now)
         self._guard(lambda: self._trials.expire(now))
         self._poison.forget(now)
@@ -204,9 +204,7 @@ class Supervisor:
         new = not member.beat
         cause = self._watch.look(member)
         if cause:
-            member.blameless = is_stopped(member.pid)
-            member.killed = cause
-            kill(member.pid)
+            self._end(member, member.pid, cause)
         elif new and member.beat:
             _log.info(
                 "%s %d (process %d) is up after %.3f s",
@@ -214,6 +212,22 @@ class Supervisor:
                 extra=ALWAYS,
             )  # fmt: skip
             self._guard(lambda: self._overseer.started(member.number, member.role.name))
+
+    def _see_to_stopped(self, now: float) -> None:
+        """Replace members that somebody stopped: the kernel tells, so silence need not."""
+        for pid, member in self._by_pid.items():
+            if self._children_changed and was_stopped(pid):
+                member.stopped_until = now + self._watch.stopped_s(now)
+            if now >= member.stopped_until:
+                member.stopped_until = math.inf
+                if is_stopped(pid) and not member.killed and not member.stopping:
+                    self._end(member, pid, "silent" if member.beat else "not_started")
+        self._children_changed = False
+
+    def _end(self, member: Member, pid: int, cause: str) -> None:
+        member.blameless = is_stopped(pid)
+        member.killed = cause
+        kill(pid)
 
     def _start(self, member: Member, now: float) -> None:
         try:
@@ -260,7 +274,9 @@ class Supervisor:
 
     def _take_signals(self) -> None:
         for number in self._signals.take():
-            if number == signal.SIGHUP:
+            if number == signal.SIGCHLD:
+                self._children_changed = True
+            elif number == signal.SIGHUP:
                 self._guard(self._overseer.hangup)
             elif number in (signal.SIGTERM, signal.SIGINT):
                 if self._stopping is None:

@@ -1,5 +1,7 @@
 """A watch: looks at heartbeats, and does not take a pause of the whole machine for silence."""
 
+from collections.abc import Iterable
+
 from mlops.hosting.member import Member
 from mlops.hosting.settings import SupervisionSettings
 from mlops.hosting.shared import Shared
@@ -29,15 +31,29 @@ class Watch:
         """Seconds between two looks."""
         self._most_s = self.tick_s + settings.heartbeat_ms / 1000
         self._last = now
+        self._patient_until = now
         self.felt = 0.0
         """Seconds that this process lived through."""
 
-    def pass_time(self, now: float) -> bool:
-        """Go on to a time; returns whether everyone must be given the full time again."""
+    def pass_time(self, now: float, members: Iterable[Member]) -> bool:
+        """Go on to a time; returns whether the members were given their full time again."""
         step = now - self._last
         self._last = now
         self.felt += min(step, self._most_s)
-        return step > self._silent_s
+        if step <= self._silent_s:
+            return False
+        self._patient_until = now + self._silent_s
+        for member in members:
+            member.felt = self.felt
+        return True
+
+    def stopped_s(self, now: float) -> float:
+        """Return the seconds that a member may stay stopped.
+
+        A process does not stop by itself. What is given is for whoever stops and continues all
+        of them, this one included, one after the other.
+        """
+        return self._silent_s if now < self._patient_until else self._silent_s / 20
 
     def look(self, member: Member) -> str:
         """Return what a member is to be killed for, `silent` or `not_started`; empty for nothing.

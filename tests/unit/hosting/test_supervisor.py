@@ -54,6 +54,30 @@ def test_member_that_fails_is_replaced_and_its_count_goes_on(
     assert service.stop() == 0
 
 
+def test_stopped_member_is_replaced_long_before_its_silence_would_tell(start: Start) -> None:
+    service = start(silent_ms=20_000.0)
+    before = service.wait_up()
+    began = time.monotonic()
+    os.kill(before[0], signal.SIGSTOP)
+    assert service.wait("ended", member=0)["cause"] == "silent"
+    assert time.monotonic() - began < 15.0
+    service.wait_started(0)
+    assert service.stop() == 0
+
+
+def test_member_that_is_stopped_for_a_moment_lives_on(start: Start) -> None:
+    service = start(silent_ms=20_000.0)
+    before = service.wait_up()
+    os.kill(before[0], signal.SIGSTOP)
+    time.sleep(0.1)
+    os.kill(before[0], signal.SIGCONT)
+    time.sleep(1.2)
+    service.order("members", role="worker")
+    assert service.wait("members")["members"] == [0, 1]
+    assert service.pids() == before
+    assert service.stop() == 0
+
+
 def test_killed_member_is_replaced_while_the_other_answers(start: Start) -> None:
     service = start()
     before = service.wait_up()

@@ -26,8 +26,7 @@ class Scene:
         self.now += after_s
         if beats:
             self.shared.beat(0, self.now)
-        if self.watch.pass_time(self.now):
-            self.member.felt = self.watch.felt
+        self.watch.pass_time(self.now, [self.member])
         return self.watch.look(self.member)
 
     def ticks(self, seconds: float, *, beats: bool = False) -> str:
@@ -86,3 +85,13 @@ def test_short_silence_is_looked_for_more_often() -> None:
     shared = Shared(members=1, numbers=1, flags=0)
     settings = SupervisionSettings(silent_ms=80.0)
     assert Watch(shared, settings, 0.0).tick_s == pytest.approx(0.02)
+
+
+def test_stopped_process_is_given_little_time_but_after_a_pause_of_everything_the_full(
+    scene: Scene,
+) -> None:
+    assert scene.watch.stopped_s(scene.now) == pytest.approx(0.05)
+    scene.tick(after_s=60.0)
+    assert scene.watch.stopped_s(scene.now) == pytest.approx(1.0)
+    scene.ticks(1.1)
+    assert scene.watch.stopped_s(scene.now) == pytest.approx(0.05)
