@@ -161,6 +161,7 @@ class Running:
         ending = asyncio.run_coroutine_threadsafe(
             self.server.drain(until, linger_s=linger_s), self._loop
         )
+        self.call(lambda: None)  # when this has come round, so has the drain's beginning
         return lambda: ending.result(WITHIN_S)
 
     def caller(self, *, receive_buffer: int = 0) -> Caller:

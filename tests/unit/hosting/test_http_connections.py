@@ -278,7 +278,7 @@ def test_a_drain_answers_what_is_in_flight_and_says_close(server: Running) -> No
         caller.send(get("/hold"))
         begun.send(post(b"abc")[:-1])
         server.eventually(lambda: bool(server.held) and server.server.connections == 2)
-        ended = server.start_drain(linger_s=0.0)
+        ended = server.start_drain(linger_s=0.3)
         with pytest.raises(ConnectionRefusedError):
             server.caller()
         server.release()
