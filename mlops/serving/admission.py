@@ -241,6 +241,14 @@ class Admission:
         return self.waiting - len(self._sheddable) if priority is Priority.NORMAL else self.waiting
 
     def _turn(self) -> None:
+        try:
+            self._work_on()
+        finally:  # or whatever waits would wait for ever
+            self._turn_due = self.waiting > 0
+            if self._turn_due:
+                self._call_soon(self._turn)
+
+    def _work_on(self) -> None:
         now = self._now()
         until = now + _TURN_S
         self._aging = False
@@ -250,9 +258,6 @@ class Admission:
             self._aging |= bool(queue) and _waited(queue[0], now) > _LONG_WAIT
         while self.waiting and now < until:
             now = self._next(now)
-        self._turn_due = self.waiting > 0
-        if self._turn_due:
-            self._call_soon(self._turn)
 
     def _next(self, now: float) -> float:
         """Work on the most important request that waits; returns the time after it."""

@@ -235,6 +235,19 @@ def test_what_waits_is_refused_when_the_worker_stops() -> None:
     assert it.watcher.counts == {"shed critical draining": 1, "shed normal draining": 1}
 
 
+def test_work_that_raises_all_the_same_does_not_stop_the_others() -> None:
+    it = Worker()
+    it.offer("now")
+    it.offer("broken")
+    it.offer("next")
+    work, it.work = it.work, lambda job, use_model: 1 / 0  # type: ignore[method-assign,assignment] # breaks the port's promise
+    with pytest.raises(ZeroDivisionError):
+        it.iterate()
+    it.work = work  # type: ignore[method-assign] # puts the method back
+    it.idle()
+    assert it.done == ["now", "next"]
+
+
 def test_without_the_limiter_all_is_worked_on_as_it_comes() -> None:
     it = Worker(takes_s=0.1, acts=False)
     for at in range(5):

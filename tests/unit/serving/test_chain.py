@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlops.contracts.domain import Floats, Table
 from mlops.experiments.assignment import Arm, assign
@@ -712,6 +714,42 @@ def test_without_the_ramp_the_model_is_back_after_the_probes() -> None:
     lane.outcome = GOOD
     it.decide()
     assert it.breaker.state is State.CLOSED
+
+
+# whatever happens
+
+OUTCOMES = st.sampled_from(
+    [GOOD, GOOD + 1, GOOD * math.nan, GOOD[:2], np.ones((ROWS, 1)), ModelFailedError("x"),
+     ModelGoneError(), TimeoutError(), RuntimeError("x")]
+)  # fmt: skip
+PROCESSES = st.builds(FakeProcess, OUTCOMES, ready=st.booleans(), owed=st.sampled_from([0, 2]))
+MODELS = st.one_of(st.none(), PROCESSES, st.builds(FakeInline, OUTCOMES))
+GIVEN = st.sampled_from([give for give, _ in FIRST_RUNG.values()] + [rising])
+RUNGS = st.lists(st.one_of(PROCESSES, st.builds(FakeHeuristic, GIVEN)), max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MODELS, MODELS, RUNGS, st.lists(st.floats(0.0, 0.06), min_size=1, max_size=12))
+def test_someone_answers_every_request(
+    model: Any, previous: Any, heuristics: list[Any], waits: list[float]
+) -> None:
+    rungs = [(str(at), rung) for at, rung in enumerate(heuristics)]
+    it = Joined(model, previous, rungs, spec(cache=CACHED, holdout=HALF), draws=(0.1, 0.8))
+
+    async def play() -> None:
+        for at, wait_s in enumerate(waits):
+            it.clock.advance(10 * wait_s)
+            decision = await it.decided(f"u-{at}", waited_s=wait_s, use_model=at % 5 != 4)
+            assert decision.scores.shape == (ROWS,)
+            assert np.isfinite(decision.scores).all()
+            assert sorted(decision.order()) == list(range(ROWS))
+            assert 0 < decision.propensity <= 1
+            if decision.reason is Reason.OK:
+                assert (decision.source, decision.bundle) == (Source.MODEL, "sha256:new")
+            if decision.source is Source.MODEL and decision.reason is not Reason.OK:
+                assert decision.bundle == "sha256:old"
+
+    asyncio.run(play())
 
 
 # what is logged
