@@ -251,7 +251,7 @@ def _phases(drilled: Drilled, deadline_ms: float) -> RichTable:
     table = RichTable(box=SIMPLE_HEAD)
     table.add_column("phase", no_wrap=True)
     in_time = f"within\n{deadline_ms:g}+20 ms"
-    for name in ("sent", "answered", in_time, "by model", "by heuristic", "p50 ms", "p99 ms"):
+    for name in ("sent", "answered", in_time, "by model", "by cache", "by heuristic", "p50 ms", "p99 ms"):
         table.add_column(name, justify="right")
     for phase in drilled.phases:
         sources = phase.sources()
@@ -262,6 +262,7 @@ def _phases(drilled: Drilled, deadline_ms: float) -> RichTable:
             f"{phase.answered() / total:.2%}",
             f"{phase.in_time(deadline_ms) / total:.2%}",
             f"{sources['model'] / total:.1%}",
+            f"{sources['cache'] / total:.1%}",
             f"{sources['heuristic'] / total:.1%}",
             f"{phase.percentile_ms(0.5):.1f}",
             f"{phase.percentile_ms(0.99):.1f}",

@@ -62,7 +62,7 @@ class Wanted:
 
 
 def accept(
-    path: Path, wanted: Wanted, *, trust: Trust | None, packages: Sequence[str] = ()
+    path: Path, wanted: Wanted, *, trust: Trust | None, packages: Sequence[str] | None = ()
 ) -> Bundle:
     """Read a bundle that may serve.
 
@@ -71,7 +71,8 @@ def accept(
         wanted: What the service takes.
         trust: Whose bundles are believed; None looks at no signature, so that no bundle counts as
             older than another.
-        packages: Where a custom heuristic's class may come from.
+        packages: Where a custom heuristic's class may come from; None imports none of them and
+            leaves such heuristics unopened.
 
     Raises:
         RefusedBundleError: It may not; `reason` says in a word why.

@@ -176,12 +176,13 @@ def sign(path: Path, signer: Signer, *, clock: Clock) -> Signature:
     return made
 
 
-def load(path: Path, *, packages: Sequence[str] = (), trust: Trust | None = None) -> Bundle:
+def load(path: Path, *, packages: Sequence[str] | None = (), trust: Trust | None = None) -> Bundle:
     """Read a bundle, trusting nothing: its signed manifest, then each file hashed, then parsed.
 
     Args:
         path: Its directory.
-        packages: Where a custom heuristic's class may come from.
+        packages: Where a custom heuristic's class may come from; None imports none of them and
+            leaves such heuristics unopened.
         trust: Whose bundles are believed; None does not look at the signature.
 
     Raises:

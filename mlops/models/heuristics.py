@@ -278,6 +278,40 @@ def _sortable(keys: Floats | Texts) -> Floats | Texts:
     return keys
 
 
+class Unopened(Heuristic):
+    """A user's own heuristic in a process that does not run users' code; another one does."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What it reads is not known here."""
+        return ()
+
+    @classmethod
+    def fit(cls, history: History) -> Self:
+        """Learn nothing."""
+        del history
+        return cls()
+
+    def score(self, table: Table, rows: int) -> Floats:
+        """Refuse.
+
+        Raises:
+            ContractError: Always.
+        """
+        del table, rows
+        raise ContractError("a user's own heuristic does not run in this process")
+
+    def state(self) -> State:
+        """Return the empty state."""
+        return State()
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """Leave the state closed."""
+        del state
+        return cls()
+
+
 @dataclass(frozen=True, slots=True)
 class FittedHeuristic:
     """A heuristic with what the bundle has to know to build it again.
@@ -300,7 +334,7 @@ class FittedHeuristic:
 
     @classmethod
     def restored(
-        cls, kind: str, path: str, state: State, *, packages: Sequence[str]
+        cls, kind: str, path: str, state: State, *, packages: Sequence[str] | None
     ) -> "FittedHeuristic":
         """Build a heuristic from what the bundle says.
 
@@ -308,13 +342,17 @@ class FittedHeuristic:
             kind: The spec's kind.
             path: Dotted path of a custom one's class.
             state: Its state.
-            packages: Where custom classes may come from.
+            packages: Where custom classes may come from; None imports none and leaves them
+                unopened.
 
         Raises:
             ConfigError: The class is not allowed, does not exist, or is no heuristic.
             ValueError: The kind is unknown, or the state does not describe a heuristic.
         """
+        if kind == "custom" and packages is None:
+            return cls(kind, path, Unopened())
         if kind == "custom":
+            assert packages is not None
             found: type[Heuristic] = load_class(path, Heuristic, packages=packages)  # type: ignore[type-abstract] # any subclass may come back
         elif kind in cls._OWN and not path:
             found = cls._OWN[kind]

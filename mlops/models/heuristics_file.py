@@ -45,14 +45,14 @@ def dump_heuristics(heuristics: Mapping[str, FittedHeuristic]) -> tuple[bytes, b
 
 
 def load_heuristics(
-    content: bytes, arrays: Mapping[str, npt.NDArray[np.generic]], packages: Sequence[str]
+    content: bytes, arrays: Mapping[str, npt.NDArray[np.generic]], packages: Sequence[str] | None
 ) -> dict[str, FittedHeuristic]:
     """Read heuristics back, trusting nothing.
 
     Args:
         content: Of `heuristics.json`.
         arrays: Of `heuristics.npz`.
-        packages: Where custom classes may come from.
+        packages: Where custom classes may come from; None leaves them unopened.
 
     Raises:
         ConfigError: A custom class is not allowed, does not exist, or is no heuristic.

@@ -1,6 +1,7 @@
 """A loader: reads settings and bundles from disk, and refuses what may not serve."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -78,9 +79,26 @@ class FileLoader:
     def accept(self, path: Path, plan: Plan, *, allow_downgrade: bool, golden: bool) -> Bundle:
         """Return a bundle that may take the place of a plan's.
 
+        A user's own heuristics are opened, which runs their code, only to play the golden batch:
+        that is done in a trial process.
+
         Raises:
             RefusedBundleError: It is refused; the message says why.
         """
+        packages = plan.settings.packages if golden else None
+        return self._accept(
+            path, plan, allow_downgrade=allow_downgrade, golden=golden, packages=packages
+        )
+
+    def _accept(
+        self,
+        path: Path,
+        plan: Plan,
+        *,
+        allow_downgrade: bool,
+        golden: bool,
+        packages: Sequence[str] | None,
+    ) -> Bundle:
         settings = plan.settings
         wanted = Wanted(
             settings.service,
@@ -89,7 +107,7 @@ class FileLoader:
             allow_downgrade=allow_downgrade,
             golden=golden and settings.serving.protects(Protection.GOLDEN_BATCH),
         )
-        return accept(path, wanted, trust=self._trust, packages=settings.packages)
+        return accept(path, wanted, trust=self._trust, packages=packages)
 
     def keep(self, plan: Plan) -> None:
         """Note that a plan's bundle proved itself: a start that finds no better takes it."""
@@ -113,7 +131,9 @@ class FileLoader:
             if not text:
                 continue
             try:
-                bundle = self.accept(Path(text), bare, allow_downgrade=True, golden=True)
+                bundle = self._accept(
+                    Path(text), bare, allow_downgrade=True, golden=True, packages=None
+                )
             except BundleError as error:
                 refused.append(error)
                 continue

@@ -138,7 +138,9 @@ def _load(settings: WorkerSettings) -> Score:
     Raises:
         BundleError: The bundle cannot be loaded, is another one, or scores other than it did.
     """
-    bundle = load(Path(settings.bundle), packages=settings.packages)
+    # A model needs nothing of a user's own heuristics, so their faults cannot become its own.
+    packages = settings.packages if settings.heuristic else None
+    bundle = load(Path(settings.bundle), packages=packages)
     if bundle.ref.digest != settings.digest:
         raise BundleError(
             f"{settings.bundle} holds bundle {bundle.ref.digest}, not {settings.digest}"

@@ -67,6 +67,9 @@ def serving(trained: Trained) -> Iterator[Server]:
         f"store.root={trained.folder}",
         "serving.deadline_ms=50",
         "serving.breaker.trip_s=1",
+        "serving.breaker.open_s=0.5",
+        "serving.breaker.ramp_s=0.2",
+        "serving.cache.entries=0",  # the load repeats itself, and here heuristics shall answer
     )
     with chdir(ROOT), running_server(overrides, trained.folder / "server.log") as running:
         yield running

@@ -213,3 +213,10 @@ def test_missing_column_is_named() -> None:
     fitted = fit_heuristic(spec(), history(["a"], [1.0], [1.0])).heuristic
     with pytest.raises(ContractError, match="'item'"):
         fitted.score({"fee": np.zeros(2)}, 2)
+
+
+def test_users_own_heuristic_stays_unopened_where_users_code_does_not_run() -> None:
+    fitted = FittedHeuristic.restored("custom", "nowhere.Thing", State(), packages=None)
+    assert fitted.heuristic.columns == ()
+    with pytest.raises(ContractError, match="does not run in this process"):
+        fitted.heuristic.score({}, 1)
