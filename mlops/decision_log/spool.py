@@ -62,6 +62,11 @@ class Spool:
         """Bytes of all files."""
         return sum(self._sizes.copy().values())
 
+    @property
+    def room(self) -> int:
+        """Bytes that are left."""
+        return self._most_bytes - self.size
+
     def append(self, parcels: Sequence[bytes]) -> None:
         """Keep the rows of some parcels: all of them, or none.
 
@@ -188,6 +193,11 @@ class Spool:
 def frame(rows: bytes) -> bytes:
     """Return the frame of a parcel's rows."""
     return _FRAME.pack(_MARK, len(rows), zlib.crc32(rows)) + rows
+
+
+def frame_size(rows: bytes) -> int:
+    """Return the bytes of a parcel's frame."""
+    return _FRAME.size + len(rows)
 
 
 def frames(content: bytes, start: int = 0) -> Iterator[tuple[bytes | None, int]]:

@@ -9,7 +9,7 @@ import msgspec
 from mlops.decision_log.inbox import Item
 from mlops.decision_log.message import decode_rows, row_count
 from mlops.decision_log.row import Row
-from mlops.decision_log.spool import Spool
+from mlops.decision_log.spool import Spool, frame_size
 from mlops.decision_log.target import Target
 
 if TYPE_CHECKING:
@@ -96,9 +96,21 @@ class Keeper:
 
 
 def keep(spool: Spool, items: Sequence[Item]) -> Sequence[Item]:
-    """Write parcels from memory to the spool, all or none, and return them."""
-    spool.append([item.parcel.rows for item in items])
-    return items
+    """Write as many parcels from memory to the spool as there is room for, and return them.
+
+    Raises:
+        UnavailableError: There is room for none, or the disk does not take them; none is kept.
+    """
+    room = spool.room
+    fitting = 0
+    for item in items:
+        room -= frame_size(item.parcel.rows)
+        if room < 0:
+            break
+        fitting += 1
+    kept = items[: max(fitting, 1)]
+    spool.append([item.parcel.rows for item in kept])
+    return kept
 
 
 def _decoded(parcels: Iterable[bytes]) -> tuple[list[Row], int]:
