@@ -16,6 +16,8 @@ from mlops.data.sources import source
 from mlops.models.signature import Signer, Trust
 from mlops.training.plan import Plan
 
+_SECRETS = {"serving": {"decision_log": {"subject_salt"}}}  # no reader of a run record needs it
+
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
@@ -101,7 +103,7 @@ def plan(composed: Composed, loaded: Contracts, folder: Path) -> Plan:
         quality=settings.quality,
         proofs=settings.proofs,
         folders=places,
-        config=cast("Json", settings.model_dump(mode="json")),
+        config=cast("Json", settings.model_dump(mode="json", exclude=_SECRETS)),
     )
 
 

@@ -286,6 +286,9 @@ WRONG = {
     "signatures are required of nobody": typed(
         "serving.trust.signatures=required", "serving.trust.keys", "no key is named"
     ),
+    "the production profile is given no key": Case(
+        "check serving=production", ("serving.trust.keys", "no key is named")
+    ),
     "a fault is unknown": typed("serving.faults_allowed=true faults=hang", "faults", "model_hang"),
     "a score's head is not trained": typed(
         "training.score.head=hire", "training.score.head", "score names hire", "the heads are click"

@@ -110,6 +110,7 @@ def test_record_tells_the_run_and_comes_back(folder: Path, trained: Trained) -> 
     assert found.data.split.train_rows + found.data.split.test_rows == len(_rows())
     assert isinstance(found.config, dict)
     assert found.config["name"] == "search_ranking"
+    assert "subject_salt" not in found.model_dump_json()
     assert set(found.cost.steps_s) == {
         "read",
         "validate",
