@@ -21,6 +21,7 @@ from mlops.serving.wire import Answer, AnswerStream, Ask, NoMessageError, pack, 
 
 _log = logging.getLogger(__name__)
 _NICENESS = 5  # a model that spins must not take the CPU from the worker that cuts it off
+_STDERR = 2  # what a user's own class prints has no place on the worker's stdout
 _READ_BYTES = 1 << 16
 _DYING_S = 0.2  # from the end of its socket to its own; a kill in between would hide the cause
 _REAP_S = 5.0
@@ -239,6 +240,7 @@ def _start(settings: WorkerSettings, connection: int) -> subprocess.Popen[bytes]
         ],
         pass_fds=[connection],
         stdin=subprocess.DEVNULL,
+        stdout=_STDERR,
         env={**os.environ, **_ONE_THREAD},
     )
     with contextlib.suppress(OSError):  # from outside, so that loading is as modest

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -64,8 +65,11 @@ class Own:
 # a user's own heuristic
 
 
-def test_heuristic_of_a_users_own_answers_from_its_process(tmp_path: Path) -> None:
+def test_heuristic_of_a_users_own_answers_from_its_process(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     own = Own(tmp_path)
+    capfd.readouterr()
 
     async def test(it: Running) -> None:
         assert await it.ask() == RISING
@@ -86,6 +90,9 @@ def test_heuristic_of_a_users_own_answers_from_its_process(tmp_path: Path) -> No
         assert await it.ask() == RISING
 
     with_processes(own.settings, test)
+    printed = capfd.readouterr()
+    assert printed.out == ""  # stdout is the server's
+    assert "scored 20" in printed.err
 
 
 @pytest.mark.parametrize(("how", "told"), [("exits", "SystemExit"), ("matrix", "shape")])
@@ -140,6 +147,13 @@ def test_memory_is_limited_and_pages_need_little_of_it(
 ) -> None:
     async def test(it: Running) -> None:
         assert len(await it.ask()) == ROWS
+        (child,) = children()
+        pages = int(Path(f"/proc/{child}/statm").read_text().split()[0])
+        (limit,) = re.findall(
+            r"Max address space +(\d+) ", Path(f"/proc/{child}/limits").read_text()
+        )
+        spare = int(limit) - pages * os.sysconf("SC_PAGE_SIZE")
+        assert 0 < spare <= 1 << 25
         it.play("model_oom")
         with pytest.raises((ModelFailedError, ModelGoneError)):
             await it.ask()
