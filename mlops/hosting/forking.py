@@ -1,7 +1,6 @@
 """A fork: a child that begins clean, lives no longer than its parent and is found when it ends."""
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -10,11 +9,10 @@ from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from mlops.hosting.lifeline import die_with
 from mlops.hosting.log import ALWAYS
 
 _log = logging.getLogger(__name__)
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)  # before the fork, which leaves as little as possible to the child
 
 
 def fork(run: Callable[[], None], *, die_together: bool) -> int:
@@ -126,7 +124,7 @@ def _live(run: Callable[[], None], parent: int) -> NoReturn:
     try:
         os.setpgid(0, 0)
         if parent:
-            _die_with(parent)
+            die_with(parent)
         run()
         status = 0
     except SystemExit as error:
@@ -138,10 +136,3 @@ def _live(run: Callable[[], None], parent: int) -> NoReturn:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(status)  # the parent's clean-up is not the child's
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it ended in between, and its signal will not come
-        os._exit(1)

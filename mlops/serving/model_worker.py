@@ -6,7 +6,6 @@ scores with a bundle's model, or with a heuristic of a user's own class.
 """
 
 import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -23,6 +22,7 @@ import numpy as np
 
 from mlops.base.errors import BundleError
 from mlops.contracts.domain import Floats, Table
+from mlops.hosting.lifeline import die_with
 from mlops.models.artifact import Bundle, load
 from mlops.serving.drill import play
 from mlops.serving.faults import Fault
@@ -34,7 +34,6 @@ OUT_OF_MEMORY = 12
 Score = Callable[[Table, int], Floats]
 """Gives one score for each of a number of candidates."""
 
-_PR_SET_PDEATHSIG = 1
 _IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # the worker decides when this ends
 _KILLED_EARLY = "500"  # of 1000: where the machine's memory ends, this goes before a worker
 
@@ -166,14 +165,6 @@ def _heuristic(bundle: Bundle, name: str) -> Score:
     return fitted.heuristic.score
 
 
-def _die_with(parent: int, *, even_hanging: bool) -> None:
-    """Ask the kernel to kill this process when the worker dies, even if it hangs then."""
-    if even_hanging and sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call above
-        sys.exit(0)
-
-
 def _go_first() -> None:
     """Let a system that runs out of memory end this process before its worker."""
     with contextlib.suppress(OSError):
@@ -197,7 +188,7 @@ def main() -> None:
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)
     settings = msgspec.json.decode(sys.argv[2], type=WorkerSettings)
-    _die_with(settings.parent, even_hanging=settings.death_signal)
+    die_with(settings.parent, even_hanging=settings.death_signal)
     _go_first()
     connection = socket.socket(fileno=int(sys.argv[1]))
     with contextlib.suppress(ConnectionError):  # the worker is gone
