@@ -7,7 +7,6 @@ scores with a bundle's model, or with a heuristic of a user's own class.
 
 import contextlib
 import gc
-import os
 import resource
 import signal
 import socket
