@@ -1,7 +1,6 @@
 """A program: a model compiled to the flat form, which runs on numpy and the kernel alone."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Self, cast
 
 import numpy as np
@@ -9,17 +8,15 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from mlops.base.digest import Json
-from mlops.base.errors import ContractError
-from mlops.contracts.domain import Floats, Table, Texts
-from mlops.models.flat import CodeInput, Head, Input, Outline, TextInput
+from mlops.contracts.domain import Floats, Table
+from mlops.models.encoder import UNKNOWN as UNKNOWN
+from mlops.models.encoder import Encoder, values_of
+from mlops.models.flat import Head, Outline, TextInput
 from mlops.models.kernels import Kernel, Walker
 from mlops.models.linear import LinearSum
-from mlops.models.links import apply_link
+from mlops.models.links import prepare_link
 from mlops.models.spec import Clip, HeadScore, ScoreSpec
 from mlops.models.trees import Array, Trees
-
-UNKNOWN = -1.0
-"""The code of a text or number that the model has not seen in training."""
 
 
 class Program:
@@ -37,9 +34,13 @@ class Program:
         self.outline = outline
         self.trees = trees
         self.sizes = tuple(column.size for column in outline.inputs)
-        self._codes = [_codes(column) for column in outline.inputs]
+        self._encoder = Encoder(outline.inputs)
         self._walker = Walker(trees, self.sizes)
         self._sums: dict[tuple[str, int], LinearSum] = {}
+        self._links = {
+            head.name: [prepare_link(member.link) for member in head.members]
+            for head in outline.heads
+        }
         for head in outline.heads:
             self._prepare(head)
 
@@ -82,22 +83,7 @@ class Program:
         Raises:
             ContractError: A column is missing, or shorter than the others.
         """
-        columns = [self._column(table, i) for i in range(len(self.outline.inputs))]
-        if any(len(a) != len(b) for a, b in pairwise(columns)):
-            raise ContractError("the table's columns differ in length")
-        return np.ascontiguousarray(np.stack(columns, axis=1))
-
-    def _column(self, table: Table, i: int) -> Floats:
-        column, codes = self.outline.inputs[i], self._codes[i]
-        values = _values(table, column.name)
-        if column.kind == "number":
-            return np.asarray(values, dtype=np.float64)
-        if column.kind == "text":
-            coded = [codes.get(text, UNKNOWN) for text in cast("Texts", values)]
-        else:
-            numbers = np.asarray(values, dtype=np.float64)
-            coded = [x if x != x else codes.get(x, UNKNOWN) for x in numbers.tolist()]
-        return np.array(coded, dtype=np.float64)
+        return self._encoder.encode(table)
 
     def raw(self, matrix: Floats, head: Head, *, kernel: Kernel | None = None) -> list[Floats]:
         """Return the raw scores of a head's members, each of shape [n]."""
@@ -131,10 +117,9 @@ class Program:
         return {head.name: self._output(matrix, head, kernel) for head in self.outline.heads}
 
     def _output(self, matrix: Floats, head: Head, kernel: Kernel | None) -> Floats:
-        outputs = [
-            apply_link(member.link, raw, kernel=kernel)
-            for member, raw in zip(head.members, self.raw(matrix, head, kernel=kernel), strict=True)
-        ]
+        raws = self.raw(matrix, head, kernel=kernel)
+        links = self._links[head.name]
+        outputs = [link(raw, kernel) for link, raw in zip(links, raws, strict=True)]
         if len(outputs) == 1:
             return outputs[0]
         total = np.zeros(len(matrix))
@@ -201,7 +186,7 @@ def combine(score: ScoreSpec, heads: Mapping[str, Floats], table: Table) -> Floa
     total = heads[score.heads[0]].copy()
     for name in score.heads[1:]:
         total *= heads[name]
-    total *= np.asarray(_values(table, score.value), dtype=np.float64)
+    total *= np.asarray(values_of(table, score.value), dtype=np.float64)
     return clipped(score.clip, total)
 
 
@@ -216,18 +201,3 @@ def clipped(clip: Clip | None, values: Floats) -> Floats:
     low = -np.inf if clip.low is None else clip.low
     high = np.inf if clip.high is None else clip.high
     return np.minimum(np.maximum(values, low), high)  # both of them hand NaN on
-
-
-def _codes(column: Input) -> dict[object, float]:
-    if isinstance(column, TextInput):
-        return {None: np.nan} | {text: float(i) for i, text in enumerate(column.known)}
-    if isinstance(column, CodeInput):
-        return {number: float(i) for i, number in enumerate(column.known)}
-    return {}
-
-
-def _values(table: Table, name: str) -> Floats | Texts:
-    values = table.get(name)
-    if values is None:
-        raise ContractError(f"the table lacks column {name!r}")
-    return values

@@ -15,6 +15,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mlops.base.errors import ContractError
+from mlops.contracts.columns import Columns, Layout
 from mlops.models.program import Program, clipped
 from mlops.models.spec import Clip
 from tests.components.toys import MODELS, SERVICES, program, rows_of
@@ -27,6 +28,37 @@ def test_encoding_tells_known_unknown_and_missing_apart() -> None:
     table["user_feature_0"] = np.array([known[2], "0" * 31 + "x", None], dtype=object)
     at = [column.name for column in whole.outline.inputs].index("user_feature_0")
     assert np.array_equal(whole.encode(table)[:, at], [2.0, -1.0, np.nan], equal_nan=True)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("service", SERVICES)
+def test_decoded_request_scores_as_the_same_table_does(service: str, model: str) -> None:
+    whole = program(service, model)
+    table = dict(rows_of(service, model, 60))
+    for name, known in whole.known.items():
+        table[name][:3] = [None, known[-1], "never seen before"]
+    layout = Layout(
+        numbers=tuple(reversed([name for name in table if table[name].dtype != object])),
+        texts=tuple(reversed([name for name in table if table[name].dtype == object])),
+    )
+    for rows in (0, 1, 60):
+        page = {name: values[:rows] for name, values in table.items()}
+        numbers = np.array([page[name] for name in layout.numbers], np.float64).T
+        request = Columns(
+            layout,
+            np.ascontiguousarray(numbers),
+            tuple(page[name].tolist() for name in layout.texts),
+        )
+        assert whole.encode(request).tobytes() == whole.encode(page).tobytes()
+        assert whole.score(request).tolist() == whole.score(page).tolist()
+
+
+def test_decoded_request_that_lacks_a_column_is_refused() -> None:
+    whole = program("open_bandit", "logistic")
+    layout = Layout(numbers=(), texts=tuple(whole.known)[1:])
+    request = Columns(layout, np.zeros((1, 0)), tuple(["a"] for _ in layout.texts))
+    with pytest.raises(ContractError, match="lacks"):
+        whole.encode(request)
 
 
 @pytest.mark.parametrize("service", SERVICES)
