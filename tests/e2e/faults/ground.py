@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from mlops.cli.demo_traffic import bodies
 from mlops.contracts.row import RowDecoder
 from mlops.models.artifact import BundleRef, load
 from mlops.serving.settings import ServeSettings
+from tests.components.postgres import RunningPostgres, running_postgres
 from tests.components.releases import Keys, signed_bundle
 
 SERVICE = "search_ranking"
@@ -30,6 +32,7 @@ class Ground:
         stranger: Who may not.
         first: The bundle that serves.
         second: Another one of the same contract, released in the same second.
+        stack: Ends what was started.
     """
 
     folder: Path
@@ -37,9 +40,10 @@ class Ground:
     stranger: Keys
     first: BundleRef
     second: BundleRef
+    stack: ExitStack
 
     @classmethod
-    def laid(cls, folder: Path) -> "Ground":
+    def laid(cls, folder: Path, stack: ExitStack) -> "Ground":
         keys, stranger = Keys.made(folder / "keys"), Keys.made(folder / "stranger")
         root = folder / "bundles"
         trees = "hist_gradient_boosting"
@@ -49,7 +53,16 @@ class Ground:
             stranger,
             signed_bundle(SERVICE, root, keys, model=trees, at_s=RELEASED_S),
             signed_bundle(SERVICE, root, keys, at_s=RELEASED_S),
+            stack,
         )
+
+    @cached_property
+    def _postgres(self) -> RunningPostgres:
+        return self.stack.enter_context(running_postgres())
+
+    def postgres(self) -> RunningPostgres:
+        """Return a real PostgreSQL, started when first asked for."""
+        return self._postgres
 
     @cached_property
     def bodies(self) -> tuple[bytes, ...]:

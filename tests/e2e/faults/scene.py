@@ -153,10 +153,11 @@ def observe(
     events: Sequence[Event] = (),
     began: float = 0.0,
     recover_s: float | None = None,
+    count_rows: bool = True,
 ) -> Observed:
     """Return what a playing showed; the server has ended, so that its log is whole."""
     counts = count(samples, scene.ground.expected)
-    rows = server.rows() if server.settings.serving.decision_log.url != "none" else None
+    rows = server.rows() if count_rows else None
     return Observed(
         tally=counts,
         detect_s=detected(samples, events, began) if began else None,

@@ -15,8 +15,14 @@ _HEAD = (
 
 @dataclass
 class Table:
-    """The lines so far."""
+    """The lines so far, and the file that always holds them.
 
+    Attributes:
+        path: The file.
+        lines: One for each playing.
+    """
+
+    path: Path
     lines: list[str] = field(default_factory=list)
 
     def add(self, fault: str, seen: Observed, misses: Sequence[str], *, guarded: bool) -> None:
@@ -31,12 +37,10 @@ class Table:
             f" {_seconds(seen.detect_s):>7} {_seconds(seen.recover_s):>7}"
             f" {'-' if seen.lost_rows is None else seen.lost_rows:>8}  {verdict}"
         )
+        self.path.write_text(self.text() + "\n")
 
     def text(self) -> str:
         return "\n".join([_HEAD, *self.lines])
-
-    def write(self, path: Path) -> None:
-        path.write_text(self.text() + "\n")
 
 
 def _seconds(value: float | None) -> str:

@@ -5,11 +5,12 @@ folder of the run as `fault-matrix.txt`.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.faults import rows_model, rows_process
+from tests.e2e.faults import rows_bundle, rows_log, rows_model, rows_process
 from tests.e2e.faults.ground import Ground
 from tests.e2e.faults.scene import Row
 from tests.e2e.faults.table import Table
@@ -17,21 +18,21 @@ from tests.e2e.faults.table import Table
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 ROUNDS = 3
-ROWS = (*rows_model.ROWS, *rows_process.ROWS)
+ROWS = (*rows_model.ROWS, *rows_process.ROWS, *rows_bundle.ROWS, *rows_log.ROWS)
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
-    return Ground.laid(tmp_path_factory.mktemp("ground"))
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with ExitStack() as stack:
+        yield Ground.laid(tmp_path_factory.mktemp("ground"), stack)
 
 
 @pytest.fixture(scope="module")
 def table(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[Table]:
-    found = Table()
+    found = Table(tmp_path_factory.getbasetemp() / "fault-matrix.txt")
     yield found
-    found.write(tmp_path_factory.getbasetemp() / "fault-matrix.txt")
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
     if terminal is not None:
         terminal.write_line("\n" + found.text())
