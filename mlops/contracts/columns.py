@@ -4,13 +4,13 @@ A column becomes an array of its own only when it is asked for by name: a compil
 matrix as a whole, and of thirty columns a heuristic reads two.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from mlops.contracts.domain import Column, Floats, Texts
+from mlops.contracts.domain import Column, Floats, Table, Texts
 
 
 @dataclass(frozen=True)
@@ -84,3 +84,15 @@ class Columns(Mapping[str, Floats | Texts]):
 
     def __len__(self) -> int:
         return len(self.layout.numbers) + len(self.layout.texts)
+
+
+def listed(table: Table, name: str) -> Sequence[object]:
+    """Return a column's values as a list, which is not to be changed; empty if it is not there.
+
+    Of a decoded request's text no array is made on the way.
+    """
+    if isinstance(table, Columns) and name in table.layout.text_place:
+        return table.texts[table.layout.text_place[name]]
+    values = table.get(name)
+    found: list[object] = [] if values is None else values.tolist()
+    return found
