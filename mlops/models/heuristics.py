@@ -220,8 +220,7 @@ class Popularity(Heuristic):
         if self._value is None:
             return np.array(rates, np.float64)
         values = cast("list[float]", listed(table, self._value) or _column(table, self._value))
-        # In Python's numbers: a page takes less time than numpy's calls, and none of them warns.
-        products = list(map(mul, rates, values))
+        products = list(map(mul, rates, values))  # for a page faster than numpy, and never warns
         found = np.array(products, np.float64)
         return found if math.isfinite(sum(products)) else np.nan_to_num(found, nan=0.0)
 
