@@ -36,6 +36,9 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._pause: asyncio.TimerHandle | None = None
         listener.setblocking(False)
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            # Connections inherit it.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._loop.add_reader(listener.fileno(), self._wake)
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
         self._timed = _FRESH
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Let the caller in, if there is room."""
         self._transport = cast("asyncio.Transport", transport)
         # Whatever the caller does not take at once counts as not taken, and nothing more is read.
         self._transport.set_write_buffer_limits(high=0)

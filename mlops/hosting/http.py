@@ -14,7 +14,6 @@ A constant answer, as the limit that no handler can pass:
 """
 
 import asyncio
-import contextlib
 import logging
 import socket
 
@@ -123,11 +122,9 @@ class HttpServer:
     async def _arrive(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
-            with contextlib.suppress(OSError):  # it is not TCP
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            accepted.setblocking(False)
             await loop.connect_accepted_socket(lambda: Connection(self._roster), accepted)
-        except OSError:  # the caller is gone already
+        except OSError as error:
+            _log.error("a connection could not be taken over: %s", error.strerror)
             accepted.close()
 
     def _sweep_later(self) -> None:
