@@ -43,6 +43,9 @@ _LONG_WAIT = 0.25
 """The part of its time after whose waiting a request presses for answers by the heuristic."""
 _LONGEST_WAIT = 0.5
 """The part of its time that a request waits at most."""
+_FIRST_GUESS_S = 0.0005
+_GAIN = 0.125
+_OUTLIER = 8.0
 _CREDIT_S = 0.05
 """Most working time that may be owed to either kind of answer."""
 _MOST_DEADLINE_MS = 600_000.0
@@ -184,7 +187,7 @@ class Admission:
         self._critical: deque[Job] = deque()
         self._queues = (self._sheddable, self._normal, self._critical)  # by `Priority`
         self._turn_due = False
-        self._mean = Pace()
+        self._mean_s = _FIRST_GUESS_S
         self._least = Pace()  # how long an answer takes at least, by the heuristic
         self._aging = False  # whether someone has waited for long
         self._credit_s = 0.0  # working time that the heuristic's answers may still take
@@ -227,10 +230,15 @@ class Admission:
         more important requests that come later.
         """
         now = self._now()
-        ahead_s = (self._ahead(job.priority) - 1) * self._mean.mean_s
-        if ahead_s > _LONGEST_WAIT * (job.deadline - now):
+        if self._wait_s(self._ahead(job.priority) - 1) > _LONGEST_WAIT * (job.deadline - now):
             return True
         return _waited(first, now) > _LONGEST_WAIT
+
+    def _wait_s(self, ahead: int) -> float:
+        """Return how long so many take; in a short rush most of them by the heuristic."""
+        least_s, share_s = self._least.mean_s, max(0.0, self._credit_s)
+        quick = min(float(ahead), share_s / least_s) if least_s else 0.0
+        return quick * least_s + (ahead - quick) * self._mean_s
 
     def _ahead(self, priority: Priority) -> int:
         """Return how many wait that are at least as important."""
@@ -275,7 +283,8 @@ class Admission:
         self._desk.work(job, use_model)
         after = self._now()
         took_s = after - now
-        self._mean.observe(min(took_s, 8 * self._mean.mean_s or took_s))
+        # A first request that fills caches, or a pause of the machine, is not what others take.
+        self._mean_s += (min(took_s, _OUTLIER * self._mean_s) - self._mean_s) * _GAIN
         if use_model:
             self._credit_s += took_s * _HEURISTIC_SHARE / (1 - _HEURISTIC_SHARE)
             self._limiter.answered(after - job.arrived, waiting + 1)

@@ -330,7 +330,7 @@ class Breaker:
             trip_s = min(spec.trip_s * 2.0**self._trips, _LONGEST_TRIP_S)
             self._trips = min(self._trips + 1, _MOST_DOUBLINGS)
             pause_s = max(pause_s, trip_s)
-        self._open_until = max(self._open_until, now + pause_s)
+        self._open_until = now + pause_s
         if self._state is not State.FORCED_OPEN:
             self._change(State.OPEN, why)
 
