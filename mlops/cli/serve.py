@@ -111,6 +111,8 @@ def _become_server(path: Path) -> None:
     """Replace this process: the server keeps the pid and none of what was imported here."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.environ["OMP_NUM_THREADS"] = "1"
+    # Set before it imports numpy, whose own threads would be lost in every fork.
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
     command = [sys.executable, "-m", "mlops.serving.server", str(path)]
     os.execv(sys.executable, command)  # noqa: S606 - no shell, fixed program

@@ -66,13 +66,13 @@ def consistency(
 
 def _ports(settings: Settings) -> Iterator[Finding]:
     serving = settings.serving
-    if serving.faults_allowed and serving.port and serving.admin_port == serving.port:
+    if serving.port and serving.admin_port == serving.port:
         yield Finding(
             "check.consistency.ports",
             Status.FAIL,
             f"serving.admin_port={serving.admin_port} is the service's own port",
             key=("serving", "admin_port"),
-            hint="give the fault switch a port of its own, or 0 for any",
+            hint="give it a port of its own, 0 for any, or null for none",
         )
 
 

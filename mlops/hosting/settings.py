@@ -1,10 +1,10 @@
 """Hosting settings: limits at the HTTP protocol, and how soon a silent process is replaced."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from mlops.base.section import Section
+from mlops.base.section import Section, contradiction
 
 
 class HttpSettings(Section):
@@ -37,3 +37,13 @@ class SupervisionSettings(Section):
     longest_pause_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Longest wait before a worker that keeps ending young is started again; the first restart
     waits for nothing, each further one twice as long from 50 ms on."""
+
+    @model_validator(mode="after")
+    def _hears_two_beats(self) -> Self:
+        if self.silent_ms < 2 * self.heartbeat_ms:
+            message = (
+                f"silent_ms ({self.silent_ms:g}) must be at least two heartbeats"
+                f" ({self.heartbeat_ms:g} ms each), or healthy workers are killed"
+            )
+            raise contradiction(message, "silent_ms", "heartbeat_ms")
+        return self

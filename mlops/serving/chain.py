@@ -103,7 +103,7 @@ class Chain:
         random: Callable[[], float],
     ) -> None:
         self._holdout = spec.holdout
-        self._errs = spec.fallback == "error"
+        self._errs = spec.only_model
         self._current = current
         self._previous = previous
         self._digest = "" if current is None else current.digest

@@ -11,7 +11,7 @@ import msgspec
 from mlops.base.clock import Clock
 from mlops.hosting.shared import Shared
 from mlops.hosting.supervisor import Supervisor
-from mlops.serving.events import Events
+from mlops.serving.events import Event, Events
 from mlops.serving.flags import Flag
 from mlops.serving.instruments import Instruments
 from mlops.serving.messages import (
@@ -166,15 +166,12 @@ class Overseer:
                 self._shared.flags[Flag.DRAINING] = 1
                 self._who().drain()
             case "events":
-                tell(200, {"events": self.events.recent()})
+                tell(200, {"events": _newest(self.events.recent())})
             case _:
                 tell(200, self._status())
 
     def _tell(self, member: int, ask_id: int, code: int, body: dict[str, object]) -> None:
         content = msgspec.json.encode(body)
-        while len(content) > _BODY_BYTES and isinstance(body.get("events"), list):
-            body = {"events": body["events"][len(body["events"]) // 4 + 1 :]}  # type: ignore[index,arg-type] # a list
-            content = msgspec.json.encode(body)
         self._who().send(member, encode(Answered(ask_id, code, content)))
 
     def _status(self) -> dict[str, object]:
@@ -215,6 +212,16 @@ class Overseer:
     def _who(self) -> Supervisor:
         assert self._supervisor is not None
         return self._supervisor
+
+
+def _newest(events: list[Event]) -> list[Event]:
+    """Return the newest events that fit into one message."""
+    room = _BODY_BYTES
+    for at in range(len(events) - 1, -1, -1):
+        room -= len(msgspec.json.encode(events[at])) + 1
+        if room < 0:
+            return events[at + 1 :]
+    return events
 
 
 def _named(plan: Plan) -> dict[str, object]:

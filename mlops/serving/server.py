@@ -6,9 +6,11 @@ resolves them and becomes this process.
 
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +24,7 @@ from mlops.hosting.seat import Role, Seat
 from mlops.hosting.settings import SupervisionSettings
 from mlops.hosting.shared import Shared
 from mlops.hosting.supervisor import Supervisor
-from mlops.serving.faults import FaultKind, parse
+from mlops.serving.faults import Fault, FaultKind, parse
 from mlops.serving.flags import COUNT, Flag
 from mlops.serving.instruments import Instruments
 from mlops.serving.loading import FileLoader, read_settings, trust_of
@@ -34,6 +36,9 @@ from mlops.serving.worker import Start, run_worker
 
 _BACKLOG = 2048
 _NEVER_MS = 600_000.0
+_MORE_S = 2.0
+"""Seconds that the writer of the decision log gets on top of the workers' drain."""
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TOKEN_BYTES = 4096
 _log = logging.getLogger(__name__)
 
@@ -54,37 +59,21 @@ def run(settings: ServeSettings, settings_path: Path, clock: Clock) -> int:
             cannot be read; the decision log's address is none.
         UnavailableError: A port is taken.
     """
-    fault = parse(settings.faults)
+    fault = _fault(settings)
     serving = settings.serving
-    if fault.kind is not FaultKind.NONE and not serving.faults_allowed:
-        raise ConfigError(
-            f"faults={settings.faults} is not allowed",
-            hint="drills need serving.faults_allowed=true",
-        )
     logs = parse_url(serving.decision_log.url, Path(settings.state)) is not None
     token = _token(serving.admin_token_file)
     loader = FileLoader(settings_path, trust=trust_of(serving))
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(_listen(serving.host, serving.port, "port"))
-        admin = None
+        admin: socket.socket | None = None
         if serving.admin_port is not None:
             admin = _listen(serving.admin_host, serving.admin_port, "admin_port")
             stack.enter_context(admin)
-        first, refused = loader.first(settings)
         shared = Shared(members=serving.workers + logs, numbers=SIZE, flags=COUNT)
         shared.flags[Flag.FAULT_KIND], shared.flags[Flag.FAULT_AMOUNT] = fault.to_numbers()
-        line: dict[str, object] = {
-            "service": settings.service,
-            "url": _url(public),
-            "admin_url": None if admin is None else _url(admin),
-        }
-        overseer = Overseer(first, shared=shared, loader=loader, clock=clock, line=line)
-        for error in refused:
-            reason = str(getattr(error, "reason", "invalid"))
-            fields = {"outcome": "refused", "reason": reason, "problem": error.message}
-            overseer.events.add("swap", fields, level=logging.CRITICAL)
-            overseer.instruments.swap("refused")
         ways = [socket_pair() for _ in range(serving.workers if logs else 0)]
+        overseer = _overseer(settings, shared, loader, clock, [public, admin])
 
         def work(seat: Seat) -> None:
             rollover = overseer.rollover
@@ -105,11 +94,41 @@ def run(settings: ServeSettings, settings_path: Path, clock: Clock) -> int:
             clock=clock,
             overseer=overseer,
             listeners=[public] if admin is None else [public, admin],
-            drain_s=serving.drain_s + 2.0,
+            drain_s=serving.drain_s + _MORE_S,
             die_together=serving.protects(Protection.DEATH_SIGNAL),
         )
         overseer.attach(supervisor)
         return supervisor.run()
+
+
+def _fault(settings: ServeSettings) -> Fault:
+    fault = parse(settings.faults)
+    if fault.kind is not FaultKind.NONE and not settings.serving.faults_allowed:
+        raise ConfigError(
+            f"faults={settings.faults} is not allowed",
+            hint="drills need serving.faults_allowed=true",
+        )
+    return fault
+
+
+def _overseer(
+    settings: ServeSettings,
+    shared: Shared,
+    loader: FileLoader,
+    clock: Clock,
+    listeners: Sequence[socket.socket | None],
+) -> Overseer:
+    """Return the overseer of the plan to begin with, which has told what was refused for it."""
+    first, refused = loader.first(settings)
+    public, admin = (None if each is None else _url(each) for each in listeners)
+    line: dict[str, object] = {"service": settings.service, "url": public, "admin_url": admin}
+    overseer = Overseer(first, shared=shared, loader=loader, clock=clock, line=line)
+    for error in refused:
+        reason = str(getattr(error, "reason", "invalid"))
+        fields = {"outcome": "refused", "reason": reason, "problem": error.message}
+        overseer.events.add("swap", fields, level=logging.CRITICAL)
+        overseer.instruments.swap("refused")
+    return overseer
 
 
 class _LogWatch:
@@ -210,6 +229,11 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("error: name one settings file\n")
         return 2
+    if any(os.environ.get(name) != "1" for name in _THREADS):
+        # numpy has read them by now. Threads of its own would be lost in every fork.
+        os.environ.update(dict.fromkeys(_THREADS, "1"))
+        command = [sys.executable, "-m", "mlops.serving.server", sys.argv[1]]
+        os.execv(sys.executable, command)  # noqa: S606 - no shell, fixed program
     path = Path(sys.argv[1])
     clock = SystemClock()
     try:

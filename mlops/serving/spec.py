@@ -4,13 +4,16 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from mlops.base.section import Section, contradiction
 from mlops.decision_log.settings import DecisionLogSettings
 from mlops.hosting.settings import HttpSettings, SupervisionSettings
 
 Share = Annotated[float, Field(gt=0, le=1)]
+
+ERROR = "error"
+"""What `fallback` says where nothing but a model may answer."""
 
 
 class BreakerMode(StrEnum):
@@ -118,9 +121,7 @@ class TrustSpec(Section):
     @model_validator(mode="after")
     def _keys_are_named(self) -> Self:
         if self.signatures == "required" and not self.keys:
-            raise contradiction(
-                "signatures are required and no key is named", "keys", "signatures"
-            )
+            raise contradiction("signatures are required and no key is named", "keys", "signatures")
         return self
 
 
@@ -146,6 +147,10 @@ class Protection(StrEnum):
     MONOTONIC_CLOCK = "monotonic_clock"
     LABEL_SETS = "label_sets"
     LOG_QUEUE = "log_queue"
+
+
+def _alone(given: object) -> object:
+    return [given] if given == ERROR else given
 
 
 class ServingSpec(Section):
@@ -175,7 +180,7 @@ class ServingSpec(Section):
     """Where the model runs: in a process of its own, which a deadline can cut off; or inline, in
     the worker. `auto` runs it inline if it is certified, runs on the C kernel, and takes less
     than a tenth of its time for the largest page; with `faults_allowed`, in a process."""
-    fallback: Literal["error"] | Annotated[tuple[str, ...], Field(min_length=1)]
+    fallback: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_alone)]
     """Names of heuristics of the bundle, in the order tried; a static order is always the last.
     `error` answers 503 where the model cannot: for services where no answer is better than a
     heuristic one."""
@@ -214,7 +219,12 @@ class ServingSpec(Section):
     @property
     def rungs(self) -> tuple[str, ...]:
         """The heuristics that answer where the model cannot; empty with `fallback: error`."""
-        return () if self.fallback == "error" else self.fallback
+        return () if self.only_model else self.fallback
+
+    @property
+    def only_model(self) -> bool:
+        """Whether nothing but a model may answer."""
+        return self.fallback == (ERROR,)
 
     def protects(self, protection: Protection) -> bool:
         """Tell whether a protection is in place."""
@@ -246,7 +256,7 @@ class ServingSpec(Section):
 
     @model_validator(mode="after")
     def _error_has_no_holdout(self) -> Self:
-        if self.fallback == "error" and self.holdout.share > 0:
+        if self.only_model and self.holdout.share > 0:
             message = "with `fallback: error` nothing can answer the holdout: set its share to 0"
             raise contradiction(message, "fallback", "holdout.share")
         return self
