@@ -179,7 +179,8 @@ def _apart(who: str, found: Floats | None, wanted: Floats, *, limit: float) -> s
     if _same_bits(found, wanted):
         return None
     same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
-    off = np.where(same, 0.0, np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted)))
+    with np.errstate(invalid="ignore", over="ignore"):  # of infinities, which are told apart above
+        off = np.where(same, 0.0, np.abs(found - wanted) / np.maximum(1.0, np.abs(wanted)))
     worst = float(np.nan_to_num(off, nan=np.inf).max())
     if limit and worst <= limit:
         return None

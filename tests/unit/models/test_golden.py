@@ -144,6 +144,10 @@ def test_nan_is_the_same_as_nan_and_nothing_else() -> None:
     apart = golden_module._apart
     one, other = np.array([np.nan, 1.0]), np.array([-np.nan, 1.0])
     assert apart("it", one, other, limit=1e-12) is None
+    both = np.array([np.inf, 1.0]), np.array([np.inf, np.nextafter(1.0, 2.0)])
+    assert apart("it", *both, limit=1e-12) is None
+    assert apart("it", *both, limit=0.0) is not None
+    assert apart("it", np.array([-np.inf, 1.0]), both[1], limit=1e-12) is not None
     assert apart("it", np.array([0.5, 1.0]), other, limit=1e-12) is not None
     assert apart("it", np.array([np.inf, 1.0]), np.array([1e308, 1.0]), limit=1e-12) is not None
 
