@@ -10,7 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.faults import rows_bundle, rows_log, rows_model, rows_process
+from tests.e2e.faults import (
+    rows_bundle,
+    rows_callers,
+    rows_life,
+    rows_log,
+    rows_model,
+    rows_overload,
+    rows_process,
+)
 from tests.e2e.faults.ground import Ground
 from tests.e2e.faults.scene import Row
 from tests.e2e.faults.table import Table
@@ -18,7 +26,15 @@ from tests.e2e.faults.table import Table
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 
 ROUNDS = 3
-ROWS = (*rows_model.ROWS, *rows_process.ROWS, *rows_bundle.ROWS, *rows_log.ROWS)
+ROWS = (
+    *rows_model.ROWS,
+    *rows_process.ROWS,
+    *rows_bundle.ROWS,
+    *rows_log.ROWS,
+    *rows_callers.ROWS,
+    *rows_overload.ROWS,
+    *rows_life.ROWS,
+)
 
 
 @pytest.fixture(scope="module")
