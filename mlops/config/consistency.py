@@ -7,6 +7,7 @@ traffic or a large page decides.
 from collections.abc import Iterator
 from pathlib import Path
 
+from mlops.base.errors import ConfigError
 from mlops.base.verdict import Finding, Status
 from mlops.config.compose import Composed
 from mlops.config.consistency_quality import demands_of
@@ -16,6 +17,7 @@ from mlops.config.settings import Settings
 from mlops.contracts.domain import ColumnKind, Domain
 from mlops.contracts.roles import Scope
 from mlops.cost.cost import Prediction
+from mlops.decision_log.target import parse_url
 from mlops.models.spec import (
     CustomSpec,
     ExpectedValueScore,
@@ -26,7 +28,7 @@ from mlops.models.spec import (
 _NAMED_COLUMNS = ("key", "value", "column")
 _MONTH_S = 28 * 86_400
 _BUSY = 0.7
-"""Load of the one model process from which on requests wait for each other more than they run."""
+"""Load of a model from which on requests wait for each other more than they run."""
 
 
 def consistency(
@@ -52,6 +54,7 @@ def consistency(
         *objectives_of(settings, folder, prediction),
         *_ports(settings),
         *_serving(settings),
+        *_outside(settings, folder),
         *_traffic(settings, prediction),
         *_fallback(settings),
         *_heuristics(settings, loaded.request),
@@ -117,40 +120,71 @@ def _serving(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def _outside(settings: Settings, folder: Path) -> Iterator[Finding]:
+    """Find what serving needs from outside the configuration and would not find."""
+    serving = settings.serving
+    try:
+        parse_url(serving.decision_log.url, folder)
+    except ConfigError as error:
+        yield Finding(
+            "check.consistency.decision-log",
+            Status.FAIL,
+            error.message,
+            key=("serving", "decision_log", "url"),
+            hint=error.hint,
+        )
+    named = [
+        (("serving", "trust", "keys", str(at)), key) for at, key in enumerate(serving.trust.keys)
+    ]
+    if serving.admin_token_file is not None:
+        named.append((("serving", "admin_token_file"), serving.admin_token_file))
+    for key, name in named:
+        if not (folder / name).is_file():
+            yield Finding(
+                "check.consistency.file",
+                Status.FAIL,
+                f"{'.'.join(key)} names {name}, and there is no such file",
+                key=key,
+                hint="paths are relative to where the command runs",
+            )
+
+
 def _traffic(settings: Settings, prediction: Prediction | None) -> Iterator[Finding]:
     rps, serving = settings.serving.expected_rps, settings.serving
     if rps is None:
         return
-    calls = rps * serving.breaker.window_s
+    workers = serving.workers
+    calls = rps * serving.breaker.window_s / workers  # each worker has a breaker of its own
     if calls < serving.breaker.min_calls:
         yield Finding(
             "check.consistency.breaker",
             Status.WARN,
-            f"at {rps:g} requests a second serving.breaker.window_s={serving.breaker.window_s:g}"
-            f" holds {calls:.3g} calls, so it never opens below min_calls="
-            f"{serving.breaker.min_calls}: while the model is down every request waits for it",
+            f"at {rps:g} requests a second over {workers} workers serving.breaker.window_s="
+            f"{serving.breaker.window_s:g} holds {calls:.3g} calls, so it never opens below"
+            f" min_calls={serving.breaker.min_calls}: while the model is down every request waits for it",
             value=calls,
             limit=serving.breaker.min_calls,
             unit="calls",
             key=("serving", "breaker", "window_s"),
-            hint="take a longer window, or fewer min_calls",
+            hint="take a longer window, fewer min_calls or fewer workers",
         )
     yield from _worth(settings, rps)
     if prediction is None:
         return
     host = prediction.host
-    busy = rps * prediction.page_ms(settings.release.latency_page) / 1000
+    busy = rps * prediction.page_ms(settings.release.latency_page) / 1000 / workers
     sure = busy / (1.0 if host.measured else host.uncertainty)
     if sure > _BUSY:
         yield Finding(
             "check.consistency.load",
             Status.FAIL if sure > 1 else Status.WARN,
-            f"at {rps:g} requests a second the one model process is busy {busy:.0%} of the time",
+            f"at {rps:g} requests a second each of {workers} workers' models is busy {busy:.0%} of"
+            " the time",
             value=busy,
             limit=_BUSY,
             unit="ratio",
             key=("serving", "expected_rps"),
-            hint="take a smaller model or smaller pages, or divide the traffic",
+            hint="take a smaller model, smaller pages or more workers, or divide the traffic",
         )
 
 

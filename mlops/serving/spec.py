@@ -150,7 +150,9 @@ class Protection(StrEnum):
 
 
 def _alone(given: object) -> object:
-    return [given] if given == ERROR else given
+    if given == ERROR:
+        return (ERROR,)
+    return tuple(given) if isinstance(given, list) else given  # strict, and JSON has no tuples
 
 
 class ServingSpec(Section):

@@ -128,6 +128,19 @@ WRONG = {
     "the gate lets a model through that is always late": Wrong(
         "gate-latency", WARN, {"release.max_latency_ms": 45}, at="release.max_latency_ms"
     ),
+    "the admin port is the service's own": Wrong(
+        "ports", FAIL, {"serving.admin_port": 8080}, at="serving.admin_port"
+    ),
+    "decisions would be logged nowhere": Wrong(
+        "decision-log", FAIL, {"serving.decision_log.url": "mysql://x/y"},
+        at="serving.decision_log.url",
+    ),
+    "a trusted key is not there": Wrong(
+        "file", FAIL, {"serving.trust.keys": ["keys/none.pem"]}, at="serving.trust.keys.0"
+    ),
+    "the admin port's token is not there": Wrong(
+        "file", FAIL, {"serving.admin_token_file": "none.token"}, at="serving.admin_token_file"
+    ),
     "a fallback stands behind one that never fails": Wrong(
         "fallback-order", FAIL, {"serving.fallback": ["static", "popularity"]},
         at="serving.fallback.0",
