@@ -103,9 +103,9 @@ class Child:
             process ends.
         """
         self._last_id += 1
-        names, numbers, texts = split_table(table, self._columns)
+        numbers, matrix, texts = split_table(table, self._columns)
         kind, amount_ms = fault.to_numbers()
-        ask = Ask(self._last_id, deadline, kind, amount_ms, rows, names, numbers, texts)
+        ask = Ask(self._last_id, deadline, kind, amount_ms, rows, numbers, matrix, texts)
         future: asyncio.Future[Answer] = self._loop.create_future()
         if self._ended:
             future.set_exception(ModelGoneError())

@@ -1,16 +1,18 @@
 """A wire message: what a worker and its model process say to each other over a socket pair.
 
 Each message is four bytes of length, big-endian, and MessagePack. Both ends are of one version
-and one machine, so arrays travel as their float64 bytes, all number columns in one piece.
+and one machine, so arrays travel as their float64 bytes, all number columns as one matrix.
 """
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 import numpy as np
 
-from mlops.contracts.domain import Floats, Table, Texts
+from mlops.contracts.columns import Columns, Layout
+from mlops.contracts.domain import Floats, Table
 
 LENGTH = struct.Struct(">I")
 LONGEST = 1 << 28
@@ -27,8 +29,8 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
         fault: Number of the kind of fault to play, 0 outside drills.
         fault_ms: The fault's amount.
         rows: Number of candidates.
-        names: Names of the number columns.
-        numbers: Their float64 values as bytes, column after column.
+        numbers: Names of the number columns.
+        matrix: Their float64 values as bytes, row after row.
         texts: Category columns.
     """
 
@@ -37,8 +39,8 @@ class Ask(msgspec.Struct, array_like=True, gc=False):
     fault: int
     fault_ms: int
     rows: int
-    names: list[str]
-    numbers: memoryview
+    numbers: tuple[str, ...]
+    matrix: memoryview
     texts: dict[str, list[str | None]]
 
 
@@ -126,16 +128,22 @@ def _answer(payload: bytes) -> Answer:
 
 def split_table(
     table: Table, columns: Sequence[str] = ()
-) -> tuple[list[str], memoryview, dict[str, list[str | None]]]:
-    """Return the names of a table's number columns, their bytes, and its category columns.
+) -> tuple[tuple[str, ...], memoryview, dict[str, list[str | None]]]:
+    """Return a table as an `Ask` holds it: number columns' names, their matrix, and texts.
 
     Args:
         table: The table.
-        columns: Those that are wanted, as far as they are there; empty takes all.
+        columns: Those that are wanted, as far as they are there; empty takes all. The numbers of
+            a decoded request are sent as they lie, all of them.
     """
+    if isinstance(table, Columns):
+        layout = table.layout
+        texts = zip(layout.texts, table.texts, strict=True)
+        wanted = {name: values for name, values in texts if not columns or name in columns}
+        return layout.numbers, _bytes_of(table.numbers), wanted
     names: list[str] = []
     numbers: list[Floats] = []
-    texts: dict[str, list[str | None]] = {}
+    texts_of: dict[str, list[str | None]] = {}
     for name in columns or table:
         values = table.get(name)
         if values is None:
@@ -144,16 +152,25 @@ def split_table(
             names.append(name)
             numbers.append(values)  # type: ignore[arg-type] # its dtype was looked at
         else:
-            texts[name] = values.tolist()
-    return names, memoryview(np.concatenate(numbers).tobytes() if numbers else b""), texts
+            texts_of[name] = values.tolist()
+    matrix = np.stack(numbers, axis=1) if numbers else np.zeros(0)
+    return tuple(names), _bytes_of(matrix), texts_of
 
 
-def join_table(ask: Ask) -> Table:
+def _bytes_of(matrix: Floats) -> memoryview:
+    if not matrix.size:  # a view of nothing cannot be cast
+        return memoryview(b"")
+    return np.ascontiguousarray(matrix).data.cast("B")
+
+
+def join_table(ask: Ask) -> Columns:
     """Return the table that a question holds."""
-    matrix = np.frombuffer(ask.numbers, dtype=np.float64).reshape(len(ask.names), ask.rows)
-    table: dict[str, Floats | Texts] = dict(zip(ask.names, matrix, strict=True))
-    for name, texts in ask.texts.items():
-        column = np.empty(len(texts), dtype=object)
-        column[:] = texts
-        table[name] = column
-    return table
+    matrix = np.frombuffer(ask.matrix, dtype=np.float64).reshape(ask.rows, len(ask.numbers))
+    layout = _layout(ask.numbers, tuple(ask.texts))
+    return Columns(layout, matrix, tuple(ask.texts.values()))
+
+
+@lru_cache(maxsize=8)
+def _layout(numbers: tuple[str, ...], texts: tuple[str, ...]) -> Layout:
+    """Return the same layout for the same names, by which an encoder knows where columns lie."""
+    return Layout(numbers, texts)

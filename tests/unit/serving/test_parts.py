@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.base.errors import ConfigError
+from mlops.contracts.columns import Columns, Layout
 from mlops.contracts.domain import Floats, Table
 from mlops.experiments.assignment import Arm, assign
 from mlops.serving.decision import Decision, Reason, Source
@@ -114,8 +115,7 @@ COLUMNS = st.dictionaries(
 @settings(max_examples=60, deadline=None)
 @given(COLUMNS, st.integers(0, 2**63 - 1), FLOATS)
 def test_question_comes_back(table: Table, ask_id: int, deadline: float) -> None:
-    names, numbers, texts = split_table(table)
-    sent = Ask(ask_id, deadline, 9, 80, 3, names, numbers, texts)
+    sent = Ask(ask_id, deadline, 9, 80, 3, *split_table(table))
     message = pack(sent)
     assert LENGTH.unpack(message[: LENGTH.size])[0] == len(message) - LENGTH.size
     got = unpack_ask(message[LENGTH.size :])
@@ -129,11 +129,22 @@ def test_question_comes_back(table: Table, ask_id: int, deadline: float) -> None
 def test_column_that_lies_scattered_in_memory_comes_back() -> None:
     matrix = np.arange(12, dtype=np.float64).reshape(3, 4)
     table: Table = {"strided": matrix[:, 1], "repeated": np.broadcast_to(np.array(7.0), 3)}
-    names, numbers, texts = split_table(table)
-    found = join_table(Ask(1, 0.0, 0, 0, 3, names, numbers, texts))
+    found = join_table(Ask(1, 0.0, 0, 0, 3, *split_table(table)))
     assert {name: values.tolist() for name, values in found.items()} == {
         "strided": [1.0, 5.0, 9.0], "repeated": [7.0] * 3,
     }  # fmt: skip
+
+
+def test_decoded_request_comes_back_without_the_texts_that_nobody_reads() -> None:
+    layout = Layout(("a", "b"), ("id", "kind"))
+    matrix = np.arange(8, dtype=np.float64).reshape(2, 4)[:, 1:3]
+    table = Columns(layout, matrix, (["7", "8"], ["x", None]))
+    found = join_table(Ask(1, 0.0, 0, 0, 2, *split_table(table, ("kind", "a"))))
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "a": [1.0, 5.0], "b": [2.0, 6.0], "kind": ["x", None],
+    }  # fmt: skip
+    again = join_table(Ask(2, 0.0, 0, 0, 2, *split_table(table, ("kind", "a"))))
+    assert again.layout is found.layout  # so that the places of columns are found once
 
 
 ANSWERS = st.builds(
