@@ -161,7 +161,8 @@ def _traffic(settings: Settings, prediction: Prediction | None) -> Iterator[Find
             Status.WARN,
             f"at {rps:g} requests a second over {workers} workers serving.breaker.window_s="
             f"{serving.breaker.window_s:g} holds {calls:.3g} calls, so it never opens below"
-            f" min_calls={serving.breaker.min_calls}: while the model is down every request waits for it",
+            f" min_calls={serving.breaker.min_calls}: while the model is down every request waits"
+            " for it",
             value=calls,
             limit=serving.breaker.min_calls,
             unit="calls",
