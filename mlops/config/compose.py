@@ -1,4 +1,4 @@
-"""A composition: Hydra's part of configuration. The only file that names Hydra and OmegaConf.
+"""A composition: Hydra's part of configuration. Only this file and `reading` name Hydra.
 
 Hydra composes groups and overrides, runs sweeps and prints `--cfg`, `--info` and `--help`. What
 it composed is validated into `Settings`; it never builds objects.
@@ -16,11 +16,6 @@ from typing import cast
 import hydra
 import yaml
 from hydra import initialize_config_dir
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.core_plugins.importlib_resources_config_source import (
-    ImportlibResourcesConfigSource,
-)
-from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
@@ -28,27 +23,20 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
-from hydra.plugins.config_source import ConfigResult
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from omegaconf.resolvers import oc
 from pydantic import ValidationError
 
 from mlops.base.errors import ConfigError, MlopsError, Place
 from mlops.base.target import StoppedError, contained
 from mlops.config.explain import explain, require
-from mlops.config.hydra_guard import (
-    bound_file,
-    refuse_code,
-    refuse_flags,
-    refuse_folders,
-    refuse_imports,
-)
-from mlops.config.interpolation import bound_interpolations, require_variable
+from mlops.config.hydra_guard import refuse_code, refuse_flags, refuse_folders
+from mlops.config.interpolation import bound_interpolations
 from mlops.config.origin import Key, Loaded, Origins, Typed, short
 from mlops.config.overrides import added, is_override, positionals_first
+from mlops.config.reading import BoundedLoader, guard
 from mlops.config.settings import Settings
 from mlops.config.translate import of_composition, of_value
 
@@ -69,41 +57,9 @@ class _PackagedGroups(SearchPathPlugin):
         search_path.append("mlops", f"file://{PACKAGED}")
 
 
-class _BoundedFiles(FileConfigSource):
-    """Gives Hydra no file that is too large, too deep, or stands for too much."""
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """Read one file, wherever on the search path it lies."""
-        path = Path(self.path, self._normalize_file_name(config_path))
-        if PACKAGED in path.parents and ".." not in path.parts:
-            return super().load_config(config_path)
-        bound_file(path)
-        result = super().load_config(config_path)
-        tree = OmegaConf.to_container(result.config, resolve=False)
-        bound_interpolations(tree, Origins([Loaded(path, ())], []).place, os.environ)
-        return result
-
-
-class _OwnPackages(ImportlibResourcesConfigSource):
-    """Gives Hydra no package but its own and ours: to read from one is to import it."""
-
-    def __init__(self, provider: str, path: str) -> None:
-        refuse_imports([path])
-        super().__init__(provider, path)
-
-
-def _guard() -> None:
-    """Let Hydra and OmegaConf read, import and resolve through our guards, in this process."""
+def _prepare() -> None:
     Plugins.instance().register(_PackagedGroups)
-    SourcesRegistry.instance().types |= {"file": _BoundedFiles, "pkg": _OwnPackages}
-
-    def variable(name: str, *default: object) -> object:
-        require_variable(name, os.environ)
-        return oc.env(name, *default)
-
-    OmegaConf.register_new_resolver("oc.env", variable, replace=True)
-    for name in ("create", "decode", "deprecated", "dict.keys", "dict.values"):
-        OmegaConf.clear_resolver(f"oc.{name}")
+    guard()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +127,8 @@ def run_application(
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ordered = positionals_first([*standard, *map(added, arguments)])
     with _loading(primary, arguments) as loader:
-        guarded = [*_QUIET, *filter(is_override, map(added, arguments))]
-        _guarded(loader, guarded, RunMode.MULTIRUN)
+        overrides = filter(is_override, map(added, arguments))
+        _guarded(loader, [*_QUIET, *overrides], RunMode.MULTIRUN)
     with _arguments(f"mlops {command}", ordered), _told(arguments, roots):
         application()
     if failures:
@@ -182,12 +138,12 @@ def run_application(
 @contextlib.contextmanager
 def _loading(primary: Path, arguments: Sequence[str]) -> Generator[ConfigLoader, None, None]:
     """Give Hydra's loader, which reads and imports through our guards only."""
-    _guard()
+    _prepare()
     with (
         _told(arguments, (primary, PACKAGED)),
         initialize_config_dir(str(primary), version_base="1.3"),
     ):
-        yield GlobalHydra.instance().config_loader()
+        yield BoundedLoader.like(GlobalHydra.instance().config_loader())
 
 
 def _guarded(loader: ConfigLoader, overrides: Sequence[str], mode: RunMode) -> DictConfig:
@@ -361,8 +317,9 @@ def _files(overrides: Sequence[str]) -> Iterable[Loaded]:
     """Return the files of the defaults list, as merged; one of the overrides is a search path."""
     hydra_object = GlobalHydra.instance().hydra
     assert hydra_object is not None
-    sources = HydraConfig.get().runtime.config_sources
-    roots = [Path(source.path) for source in sources if source.schema == "file"]
+    plain = OmegaConf.to_container(HydraConfig.get().runtime.config_sources, resolve=False)
+    sources = cast("list[dict[str, str]]", plain)
+    roots = [Path(source["path"]) for source in sources if source["schema"] == "file"]
     return _listed(hydra_object.config_loader, overrides, roots)
 
 
@@ -384,7 +341,7 @@ def complete(*, folder: Path) -> None:
         folder: Where the command runs.
     """
     primary = _primary(folder)
-    _guard()
+    _prepare()
 
     @hydra.main(version_base="1.3", config_path=str(primary), config_name=_NAME)
     def application(config: DictConfig) -> None:

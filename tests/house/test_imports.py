@@ -21,8 +21,8 @@ HEAVY = (
 # Swapping one of these libraries touches these files.
 FACING = {
     "pandera": {"contracts/schema.py"},
-    "hydra": {"config/compose.py"},
-    "omegaconf": {"config/compose.py"},
+    "hydra": {"config/compose.py", "config/reading.py"},
+    "omegaconf": {"config/compose.py", "config/reading.py"},
     "cryptography": {"models/signature.py"},
     "prometheus_client": {"serving/instruments.py"},
     "uvicorn": {"serving/server.py"},

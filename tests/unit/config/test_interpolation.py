@@ -179,6 +179,33 @@ def test_override_reads_no_secret_either(
     assert compose([override], folder=project).settings.owner == "hunter2"
 
 
+SPREAD = {
+    "a search path": ("", "hydra.searchpath=['file://${x.x39}']"),
+    "a job's name": ("hydra: {job: {name: '${x.x39}'}}\n", "seed=1"),
+    "a mode": ("hydra: {mode: '${x.x39}'}\n", "seed=1"),
+    "a sweep's folder": ("hydra: {sweep: {dir: '${x.x39}'}}\n", "seed=1"),
+    "a value": ("", "+y=${x.x39}"),
+}
+
+
+@pytest.mark.filterwarnings("ignore:provider=hydra.searchpath")
+@pytest.mark.parametrize("sentence", SPREAD)
+def test_bomb_of_several_files_ends_before_anything_resolves_it(
+    project: Path, capsys: pytest.CaptureFixture[str], sentence: str
+) -> None:
+    text, override = SPREAD[sentence]
+    conf = project / "conf"
+    (conf / "x").mkdir()
+    for number in range(4):  # each file stands for little by itself
+        low, high = max(1, 10 * number), 10 * number + 10
+        lines = [f"x{i}: ${{.x{i - 1}}}${{.x{i - 1}}}\n" for i in range(low, high)]
+        (conf / "x" / f"{number}.yaml").write_text("x0: lol\n" * (low == 1) + "".join(lines))
+    defaults = "defaults: [{service: open_bandit}, {x@x: ['0', '1', '2', '3']}, _self_]\n"
+    (conf / "config.yaml").write_text(defaults + text)
+    assert main(["gate", "--cfg", "hydra", "--resolve", override]) == 2
+    assert "larger than" in said(capsys)
+
+
 def test_override_that_is_nested_too_deeply_is_no_bug(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
