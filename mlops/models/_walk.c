@@ -1,4 +1,4 @@
-/* Walks rows of a matrix down flat decision trees, and adds up the leaves, in two ways.
+/* Takes rows of a matrix through flat decision trees, in two ways, or through a linear sum.
  *
  * A walk goes from node to node, one row after the other. A sweep asks all nodes of a small tree,
  * for a block of rows in vector registers: a row that goes right at a node strikes off the leaves
@@ -337,6 +337,105 @@ static PyObject *widths(PyObject *module, PyObject *nothing)
 #endif
 }
 
+/* A number's term of a linear sum: weight times the number after some steps. */
+typedef struct {
+    double weight;
+    int32_t column;
+    int32_t first; /* step */
+    int32_t end;
+    int32_t unused;
+} term_t;
+
+enum { FILL, SUBTRACT, DIVIDE, MULTIPLY, ADD, AT_LEAST, AT_MOST };
+
+typedef struct {
+    double value;
+    int64_t kind;
+} step_t;
+
+/* A category's term: a weight for each code, then for unknown, then for missing. */
+typedef struct {
+    int32_t column;
+    uint32_t size;
+    int64_t first; /* weight */
+} group_t;
+
+static double after(const step_t *step, double value)
+{
+    switch (step->kind) {
+    case FILL:
+        return value != value ? step->value : value;
+    case SUBTRACT:
+        return value - step->value;
+    case DIVIDE:
+        return value / step->value;
+    case MULTIPLY:
+        return value * step->value;
+    case ADD:
+        return value + step->value;
+    case AT_LEAST:
+        return value < step->value ? step->value : value;
+    default:
+        return value > step->value ? step->value : value;
+    }
+}
+
+static double weight_of(const group_t *group, const double *weights, double value)
+{
+    const int64_t size = (int64_t)group->size;
+    const int is_known = value >= 0.0 && value < (double)group->size;
+    return weights[group->first + (is_known ? (int64_t)value : size + (value != value))];
+}
+
+/* Terms are added one after the other, numbers first, as numpy's cumsum does (linear.py). */
+static PyObject *add_terms(PyObject *module, PyObject *args)
+{
+    enum { MATRIX, TERMS, STEPS, GROUPS, WEIGHTS, OUT, COUNT };
+    Py_buffer views[COUNT];
+    Py_ssize_t columns;
+    double intercept;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "y*ny*y*y*y*dw*:add_terms", views + MATRIX, &columns,
+                          views + TERMS, views + STEPS, views + GROUPS, views + WEIGHTS,
+                          &intercept, views + OUT)) {
+        return NULL;
+    }
+    table_t table;
+    const Py_buffer nothing = {0};
+    const int fits = table_of(&table, views + MATRIX, columns, &nothing, &nothing, views + OUT) &&
+                     is_made_of(views + TERMS, sizeof(term_t)) &&
+                     is_made_of(views + STEPS, sizeof(step_t)) &&
+                     is_made_of(views + GROUPS, sizeof(group_t)) &&
+                     is_made_of(views + WEIGHTS, sizeof(double));
+    const term_t *terms = views[TERMS].buf;
+    const term_t *terms_end = terms + views[TERMS].len / (Py_ssize_t)sizeof(term_t);
+    const step_t *steps = views[STEPS].buf;
+    const group_t *groups = views[GROUPS].buf;
+    const group_t *groups_end = groups + views[GROUPS].len / (Py_ssize_t)sizeof(group_t);
+    double *out = views[OUT].buf;
+    for (Py_ssize_t row = 0; fits && row < table.rows; row++) {
+        const double *values = table.matrix + row * columns;
+        double sum = intercept;
+        for (const term_t *term = terms; term < terms_end; term++) {
+            double value = values[term->column];
+            for (int32_t step = term->first; step < term->end; step++) {
+                value = after(steps + step, value);
+            }
+            sum += value * term->weight;
+        }
+        for (const group_t *group = groups; group < groups_end; group++) {
+            sum += weight_of(group, views[WEIGHTS].buf, values[group->column]);
+        }
+        out[row] = sum;
+    }
+    release(views, COUNT);
+    if (!fits) {
+        PyErr_SetString(PyExc_ValueError, "the buffers do not fit together");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* 1 / (1 + exp(-x)) in place, with the C library's exp as scipy.special.expit has it. */
 static PyObject *expit(PyObject *module, PyObject *args)
 {
@@ -367,6 +466,9 @@ static PyMethodDef methods[] = {
      " out, wide): add leaves to out."},
 #endif
     {"widths", widths, METH_NOARGS, "widths(): the doubles of a register that a sweep can use."},
+    {"add_terms", add_terms, METH_VARARGS,
+     "add_terms(matrix, columns, terms, steps, groups, weights, intercept, out): write sums to "
+     "out."},
     {"expit", expit, METH_VARARGS, "expit(values): replace each by 1 / (1 + exp(-value))."},
     {NULL, NULL, 0, NULL},
 };
@@ -376,7 +478,7 @@ static PyModuleDef_Slot slots[] = {{0, NULL}};
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "mlops.models._walk",
-    .m_doc = "Compiled walker of flat decision trees.",
+    .m_doc = "Compiled kernels of flat models.",
     .m_size = 0,
     .m_methods = methods,
     .m_slots = slots,

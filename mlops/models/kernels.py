@@ -1,12 +1,13 @@
-"""A kernel: what takes a matrix through flat trees. One in C, one in numpy, bit-equal.
+"""A kernel: what takes a matrix through a flat model. One in C, one in numpy, bit-equal.
 
 The C kernel is an optional part of the installation; where it is missing, numpy does the work. It
-knows two ways (`_walk.c`): a walk of each row from node to node, and a sweep over all nodes of
-small trees for a block of rows, with narrow or wide vector registers.
+knows two ways through trees (`_walk.c`): a walk of each row from node to node, and a sweep over all
+nodes of small trees for a block of rows, with narrow or wide vector registers.
 """
 
 import importlib
 import math
+from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
 import numpy as np
@@ -65,6 +66,19 @@ class _Compiled(Protocol):
         /,
     ) -> None: ...
 
+    def add_terms(  # noqa: PLR0913 - buffers of C
+        self,
+        matrix: Floats,
+        columns: int,
+        terms: npt.NDArray[np.void],
+        steps: npt.NDArray[np.void],
+        groups: npt.NDArray[np.void],
+        weights: Floats,
+        intercept: float,
+        out: Floats,
+        /,
+    ) -> None: ...
+
     def widths(self) -> tuple[int, ...]: ...
 
     def expit(self, values: Floats, /) -> None: ...
@@ -93,7 +107,7 @@ def expit(raw: Floats, *, kernel: Kernel | None = None) -> Floats:
     >>> expit(np.array([0.0, -1000.0, 1000.0])).tolist()
     [0.5, 0.0, 1.0]
     """
-    if _chosen(kernel) == "c":
+    if chosen(kernel) == "c":
         out = np.array(raw, dtype=np.float64, order="C")
         assert _COMPILED is not None
         _COMPILED.expit(out)
@@ -108,11 +122,71 @@ def _expit(raw: float) -> float:
         return 0.0
 
 
-def _chosen(kernel: Kernel | None) -> Kernel:
+def chosen(kernel: Kernel | None) -> Kernel:
+    """Return which kernel is meant: the given one, or the fastest that is installed.
+
+    Raises:
+        RuntimeError: The C kernel is wanted and not installed.
+    """
     if kernel == "c" and _COMPILED is None:
         message = "the C kernel is not installed"
         raise RuntimeError(message)
     return kernel or kernel_name()
+
+
+def _checked(matrix: Floats, columns: int) -> Floats:
+    """Return a matrix, row-major.
+
+    Raises:
+        ValueError: It has another number of columns or another dtype.
+    """
+    if matrix.ndim != 2 or matrix.shape[1] != columns or matrix.dtype != np.float64:
+        message = f"a float64 matrix of {columns} columns is wanted"
+        raise ValueError(message)
+    return matrix if matrix.flags.c_contiguous else np.ascontiguousarray(matrix)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A linear sum as the C kernel reads it; every index in it was checked.
+
+    Attributes:
+        columns: Of the matrix.
+        intercept: What the sum starts with.
+        terms: Weighted numbers, with the first and one past the last of their steps.
+        steps: What is done to the numbers.
+        groups: Categories, with the first of their weights.
+        weights: Of the categories.
+    """
+
+    columns: int
+    intercept: float
+    terms: npt.NDArray[np.void]
+    steps: npt.NDArray[np.void]
+    groups: npt.NDArray[np.void]
+    weights: Floats
+
+
+def add_terms(sums: Terms, matrix: Floats) -> Floats:
+    """Return a linear sum of encoded rows, with the C kernel.
+
+    Args:
+        sums: What to add up.
+        matrix: float64, shape [n, k].
+
+    Returns:
+        Shape [n].
+
+    Raises:
+        ValueError: The matrix has another number of columns or another dtype.
+    """
+    assert _COMPILED is not None
+    rows = _checked(matrix, sums.columns)
+    out = np.empty(len(rows))
+    _COMPILED.add_terms(
+        rows, sums.columns, sums.terms, sums.steps, sums.groups, sums.weights, sums.intercept, out
+    )
+    return out
 
 
 def ways() -> tuple[Way, ...]:
@@ -191,9 +265,10 @@ class Walker:
         Raises:
             ValueError: The matrix has another number of columns or another dtype.
         """
-        if _chosen(kernel) == "numpy":
-            self._check(matrix)
-            return self._add_by_numpy(matrix, self._roots[first:last], baseline)
+        if chosen(kernel) == "numpy":
+            return self._add_by_numpy(
+                _checked(matrix, self._columns), self._roots[first:last], baseline
+            )
         way = self._best(len(matrix), first, last)
         return self.add_by(way, matrix, first, last, baseline=baseline)
 
@@ -223,8 +298,7 @@ class Walker:
             ValueError: As in `add`, or there are no such trees.
         """
         assert _COMPILED is not None
-        self._check(matrix)
-        rows = matrix if matrix.flags.c_contiguous else np.ascontiguousarray(matrix)
+        rows = _checked(matrix, self._columns)
         out = np.empty(len(rows))
         out.fill(baseline)  # a third of the time of numpy.full
         table = (rows, self._columns, self._nodes, self._words)
@@ -237,11 +311,6 @@ class Walker:
                 first, last, out, way == "wide",
             )  # fmt: skip
         return out
-
-    def _check(self, matrix: Floats) -> None:
-        if matrix.ndim != 2 or matrix.shape[1] != self._columns or matrix.dtype != np.float64:
-            message = f"a float64 matrix of {self._columns} columns is wanted"
-            raise ValueError(message)
 
     def _add_by_numpy(
         self, matrix: Floats, roots: npt.NDArray[np.int32], baseline: float

@@ -2,13 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import assert_never, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mlops.contracts.domain import Floats
 from mlops.models.flat import LinearRaw, NumberTerm, Step, StepKind
+from mlops.models.kernels import Kernel, Terms, add_terms, chosen
+
+_KINDS: tuple[StepKind, ...] = get_args(StepKind)
+
+# Mirror term_t, step_t and group_t in _walk.c.
+_TERM = np.dtype(
+    [("weight", "<f8"), ("column", "<i4"), ("first", "<i4"), ("end", "<i4"), ("unused", "<i4")]
+)
+_STEP = np.dtype([("value", "<f8"), ("kind", "<i8")])
+_GROUP = np.dtype([("column", "<i4"), ("size", "<u4"), ("first", "<i8")])
 
 
 def apply_step(kind: StepKind, values: Floats, operand: Floats | float) -> Floats:
@@ -93,22 +103,48 @@ class LinearSum:
             fits = len(group.weights) == sizes[group.column] + 2
             _require(fits and sizes[group.column] > 0, "a category term does not fit its codes")
         self._intercept = raw.intercept
-        self._blocks = _blocks(raw.numbers)
+        self._blocks = [_block(group) for group in _alike(raw.numbers)]
         self._columns = np.array([group.column for group in raw.categories], dtype=np.intp)
         self._sizes = np.array([sizes[c] for c in self._columns], dtype=np.float64)
         lengths = [len(group.weights) for group in raw.categories]
         self._starts = np.cumsum([0, *lengths])[:-1]
-        self._table: Floats = np.array([w for group in raw.categories for w in group.weights])
+        self._table = np.array([w for group in raw.categories for w in group.weights], np.float64)
+        self._packed = self._pack(raw, sizes)
 
-    def add(self, matrix: Floats) -> Floats:
+    def _pack(self, raw: LinearRaw, sizes: tuple[int, ...]) -> Terms:
+        alike = [term for group in _alike(raw.numbers) for term in group]
+        steps = [(step.value, _KINDS.index(step.kind)) for term in alike for step in term.steps]
+        end = np.cumsum([len(term.steps) for term in alike], dtype=np.int64).tolist()
+        first = [0, *end][: len(end)]
+        terms = [
+            (term.weight, term.column, start, stop, 0)
+            for term, start, stop in zip(alike, first, end, strict=True)
+        ]
+        groups = list(zip(self._columns, self._sizes, self._starts, strict=True))
+        return Terms(
+            columns=len(sizes),
+            intercept=raw.intercept,
+            terms=np.array(terms, _TERM),
+            steps=np.array(steps, _STEP),
+            groups=np.array(groups, _GROUP),
+            weights=self._table,
+        )
+
+    def add(self, matrix: Floats, *, kernel: Kernel | None = None) -> Floats:
         """Return the raw score of encoded rows, terms added in one fixed order.
 
         Args:
-            matrix: Shape [n, k].
+            matrix: float64, shape [n, k].
+            kernel: Which kernel; None takes the fastest that is installed.
 
         Returns:
             Shape [n].
+
+        Raises:
+            ValueError: The matrix has another number of columns or another dtype.
         """
+        if chosen(kernel) == "c":
+            return add_terms(self._packed, matrix)
         # One after the other, so that a row's score does not depend on the rows beside it.
         return np.ascontiguousarray(np.cumsum(self.terms(matrix), axis=1)[:, -1])
 
@@ -133,20 +169,22 @@ class LinearSum:
         return weights
 
 
-def _blocks(terms: Sequence[NumberTerm]) -> tuple[_Block, ...]:
+def _alike(terms: Sequence[NumberTerm]) -> list[list[NumberTerm]]:
+    """Return terms in groups that take the same kinds of steps; so they are added."""
     alike: dict[tuple[StepKind, ...], list[NumberTerm]] = {}
     for term in terms:
         alike.setdefault(tuple(step.kind for step in term.steps), []).append(term)
-    return tuple(
-        _Block(
-            columns=np.array([term.column for term in group], dtype=np.intp),
-            steps=tuple(
-                (kind, np.array([term.steps[i].value for term in group]))
-                for i, kind in enumerate(kinds)
-            ),
-            weights=np.array([term.weight for term in group]),
-        )
-        for kinds, group in alike.items()
+    return list(alike.values())
+
+
+def _block(group: Sequence[NumberTerm]) -> _Block:
+    return _Block(
+        columns=np.array([term.column for term in group], dtype=np.intp),
+        steps=tuple(
+            (step.kind, np.array([term.steps[i].value for term in group]))
+            for i, step in enumerate(group[0].steps)
+        ),
+        weights=np.array([term.weight for term in group]),
     )
 
 

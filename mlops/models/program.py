@@ -92,7 +92,7 @@ class Program:
     def _raw(self, matrix: Floats, head: Head, i: int, kernel: Kernel | None) -> Floats:
         raw = head.members[i].raw
         if raw.kind == "linear":
-            return self._sums[head.name, i].add(matrix)
+            return self._sums[head.name, i].add(matrix, kernel=kernel)
         total = self._walker.add(matrix, raw.first, raw.last, baseline=raw.baseline, kernel=kernel)
         return total if raw.divisor == 1 else total / raw.divisor
 
