@@ -152,6 +152,20 @@ def test_a_spool_left_behind_is_drained_first_thing(tmp_path: Path) -> None:
         assert max(it.watcher.sizes) > 0
 
 
+def test_a_spool_is_drained_before_the_end_if_the_database_takes_it(tmp_path: Path) -> None:
+    left = Spool(tmp_path / SPOOL_FOLDER, most_bytes=2**24, fsync=False)
+    for number in range(100):
+        parcel = new_parcel()
+        append_row(parcel, row(number, candidates=1000, at=time.time()))
+        seal(parcel, incarnation=1, number=1, count=1)
+        left.append([bytes(parcel[21:])])
+    assert left.size > 4 * 2**18  # more than one transaction takes
+    with bench(tmp_path, COMMIT) as it:
+        it.start()
+        it.stop()
+        assert sorted(it.stored()) == ids(*range(100))
+
+
 def test_rows_wait_in_files_while_the_database_is_locked(tmp_path: Path) -> None:
     with bench(tmp_path, COMMIT) as it, locked(tmp_path / "decisions.sqlite"):
         it.send(1)
