@@ -299,6 +299,10 @@ def test_pause_of_worker_and_model_together_ends_no_process(bundle: BundleRef) -
 
 
 async def _until_gone(pids: list[int]) -> None:
-    async with asyncio.timeout(START_S):
-        while any(lives(pid) for pid in pids):
-            await asyncio.sleep(0.01)
+    try:
+        async with asyncio.timeout(START_S):
+            while any(lives(pid) for pid in pids):
+                await asyncio.sleep(0.01)
+    finally:
+        for pid in filter(lives, pids):
+            os.kill(pid, signal.SIGKILL)  # what outlives a failing test would spin for ever
