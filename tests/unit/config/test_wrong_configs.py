@@ -321,7 +321,7 @@ WRONG = {
     "a word is unknown": Case("data fetch nosuch", ("data fetch nosuch", "open_bandit")),
     "a word is missing": Case("slo", ("slo needs a word", "validate")),
     "a bundle is not there": Case("gate bundle=nosuch", ("no bundle 'nosuch'", "latest")),
-    "a bundle's folder is not there": Case("serve bundle=./no", ("no bundle './no'",)),
+    "a bundle's folder is not there": Case("gate bundle=./no", ("no bundle './no'",)),
     # other commands refuse as `check` does
     "a training is checked first": typed(
         "training.heads.0.outcome=item_id", "training.heads.0.outcome", command="train"
