@@ -539,6 +539,28 @@ def test_overload_is_no_failure_of_the_model() -> None:
     assert it.breaker.state is State.CLOSED
 
 
+@pytest.mark.parametrize("others_are_answered", [False, True])
+def test_page_that_waited_while_others_were_answered_tells_nothing_of_the_model(
+    others_are_answered: bool,
+) -> None:
+    class Queue(FakeProcess):
+        async def score(self, *args: Any, **options: Any) -> Any:
+            await super().score(*args, **options)
+            if not others_are_answered or len(self.asked) % 2:
+                await asyncio.sleep(0)
+                raise TimeoutError
+            return GOOD, 0.003
+
+    it = Joined(Queue(GOOD, owed=1))
+
+    async def play() -> None:
+        for _ in range(30):
+            await asyncio.gather(it.decided(), it.decided())
+
+    asyncio.run(play())
+    assert (it.watcher.changes == []) is others_are_answered
+
+
 def test_late_answers_lower_the_limit() -> None:
     it = Joined(FakeProcess(TimeoutError()), spec=spec(limit=LimitSpec(start=8, most=8)))
     assert it.current is not None

@@ -116,7 +116,7 @@ class Service:
     """A worker under load.
 
     Attributes:
-        kind: `inline` or `process`.
+        kind: `inline` or the name of a process.
         model_s: Time that a page takes the model.
         spec: As the worker gets it.
         queue: Its queue.
@@ -133,6 +133,7 @@ class Service:
         lanes: dict[str, Callable[[], Any]] = {
             "inline": lambda: SimulatedInline(self.clock, self.model_s),
             "process": lambda: SimulatedProcess(self.loop, self.model_s),
+            "slow process": lambda: SimulatedProcess(self.loop, self.model_s),
         }
         self.lane = lanes[self.kind]()
         self.draws = random.Random(7)
@@ -224,7 +225,7 @@ class Service:
 
 
 SECONDS = 3.0
-KINDS = {"inline": 0.8e-3, "process": 4e-3}
+KINDS = {"inline": 0.8e-3, "process": 4e-3, "slow process": 15e-3}
 
 
 def under(
