@@ -22,7 +22,7 @@ from mlops.serving.faults import Fault
 from mlops.serving.guard import Limits
 from mlops.serving.guarded import GuardedModel
 from mlops.serving.inline import InlineModel
-from mlops.serving.lanes import choose_lane, open_heuristic, open_lane
+from mlops.serving.lanes import open_heuristic, open_lane
 from mlops.serving.limiter import Limiter
 from mlops.serving.plan import Plan
 from mlops.serving.process import ModelProcess
@@ -186,7 +186,7 @@ def _model(plan: Plan, bundle: Bundle, ports: Ports, processes: list[ModelProces
         ports.watcher.breaker_changed(plan.epoch, old, new, why)
 
     lane = open_lane(
-        choose_lane(bundle, settings, clock), bundle, settings=settings, clock=clock,
+        plan.lane, bundle, settings=settings, clock=clock,
         watcher=watcher, faults=ports.faults,
     )  # fmt: skip
     inline = isinstance(lane, InlineModel)

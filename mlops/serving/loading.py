@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from mlops.base.clock import Clock
 from mlops.base.errors import BundleError, ConfigError, MlopsError
 from mlops.base.store import write_file
 from mlops.models.acceptance import Running, Wanted, accept
 from mlops.models.artifact import Bundle, resolve_within
 from mlops.models.signature import Trust
+from mlops.serving.lanes import LaneKind, choose_lane
 from mlops.serving.plan import Plan
 from mlops.serving.settings import ServeSettings
 from mlops.serving.spec import Protection, ServingSpec
@@ -42,10 +44,12 @@ class FileLoader:
     Args:
         settings_path: Where the settings stand, to be read again with each reload.
         trust: Whose bundles are believed; None looks at no signature.
+        clock: Monotonic time.
     """
 
-    def __init__(self, settings_path: Path, *, trust: Trust | None) -> None:
+    def __init__(self, settings_path: Path, *, trust: Trust | None, clock: Clock) -> None:
         self._settings_path = settings_path
+        self._clock = clock
         self._trust = trust
 
     def reread(self, running: ServeSettings) -> ServeSettings:
@@ -109,6 +113,10 @@ class FileLoader:
         )
         return accept(path, wanted, trust=self._trust, packages=packages)
 
+    def lane(self, bundle: Bundle, settings: ServeSettings) -> LaneKind:
+        """Measure a bundle's model on this host and return where it shall run."""
+        return choose_lane(bundle, settings, self._clock).lane
+
     def keep(self, plan: Plan) -> None:
         """Note that a plan's bundle proved itself: a start that finds no better takes it."""
         if plan.bundle is None:
@@ -138,7 +146,7 @@ class FileLoader:
                 refused.append(error)
                 continue
             named = settings.model_copy(update={"bundle": text})
-            return Plan(1, named, bundle), refused
+            return Plan(1, named, bundle, self.lane(bundle, named)), refused
         return bare, refused
 
 

@@ -1,5 +1,7 @@
 """A message between a worker and its supervisor: MessagePack, one a datagram."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -81,12 +83,14 @@ class Prepare(msgspec.Struct, tag="prepare"):
     Attributes:
         epoch: Its number.
         settings: `ServeSettings` as JSON.
-        digest: Digest that its bundle must have; empty for none.
+        digest: Digest that its bundle must have.
+        lane: Where its model shall run.
     """
 
     epoch: int
     settings: bytes
     digest: str
+    lane: Literal["inline", "process"]
 
 
 class Forget(msgspec.Struct, tag="forget"):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from mlops.contracts.domain import Domain
 from mlops.models.artifact import Bundle
+from mlops.serving.lanes import LaneKind
 from mlops.serving.settings import ServeSettings
 
 
@@ -15,11 +16,13 @@ class Plan:
         epoch: Its number, from 1 on; the shared flag `EPOCH` names the one that serves.
         settings: Deadline, chain and limits.
         bundle: The bundle; None in heuristic mode, where none could be had.
+        lane: Where its model runs, the same in all workers.
     """
 
     epoch: int
     settings: ServeSettings
     bundle: Bundle | None
+    lane: LaneKind = "process"
 
     @property
     def digest(self) -> str:

@@ -22,6 +22,7 @@ from mlops.base.clock import Clock
 from mlops.base.errors import MlopsError
 from mlops.models.artifact import Bundle
 from mlops.serving.events import Events
+from mlops.serving.lanes import LaneKind
 from mlops.serving.messages import Forget, Misbehaved, Prepare, Prepared, ToWorker, encode
 from mlops.serving.plan import Plan
 from mlops.serving.settings import ServeSettings
@@ -38,11 +39,13 @@ class Verdict(msgspec.Struct):
 
     Attributes:
         digest: Digest of the bundle that it accepted; empty if it refused it.
+        lane: Where its model shall run.
         reason: Closed word for the refusal.
         problem: The refusal in words.
     """
 
     digest: str = ""
+    lane: LaneKind = "process"
     reason: str = ""
     problem: str = ""
 
@@ -72,6 +75,10 @@ class Loader(Protocol):
         Raises:
             BundleError: It is refused; the message says why.
         """
+        ...
+
+    def lane(self, bundle: Bundle, settings: ServeSettings) -> LaneKind:
+        """Measure a bundle's model on this host and return where it shall run."""
         ...
 
     def keep(self, plan: Plan) -> None:
@@ -181,7 +188,7 @@ class Rollover:
             except MlopsError as error:
                 reason = str(getattr(error, "reason", "invalid"))
                 return encode(Verdict(reason=reason, problem=error.message))
-            return encode(Verdict(digest=bundle.ref.digest))
+            return encode(Verdict(bundle.ref.digest, loader.lane(bundle, settings)))
 
         within_s = settings.serving.swap.load_s
         self._crew.try_out(trial, within_s=within_s, done=self._tried)
@@ -200,9 +207,9 @@ class Rollover:
             self._attempt = None
             attempt.answer(200, {"outcome": "unchanged", "digest": verdict.digest})
             return
-        self._prepare(attempt, verdict.digest)
+        self._prepare(attempt, verdict)
 
-    def _prepare(self, attempt: _Attempt, digest: str) -> None:
+    def _prepare(self, attempt: _Attempt, verdict: Verdict) -> None:
         try:
             bundle = self._loader.accept(
                 attempt.path, self.current, allow_downgrade=attempt.allow_downgrade, golden=False
@@ -210,12 +217,12 @@ class Rollover:
         except MlopsError as error:
             self._end(attempt, getattr(error, "reason", "changed"), error.message)
             return
-        if bundle.ref.digest != digest:
+        if bundle.ref.digest != verdict.digest:
             self._end(attempt, "changed", "it changed while it was loaded")
             return
         self._last_epoch += 1
         settings = attempt.settings.model_copy(update={"bundle": str(attempt.path)})
-        attempt.plan = Plan(self._last_epoch, settings, bundle)
+        attempt.plan = Plan(self._last_epoch, settings, bundle, verdict.lane)
         attempt.until = self._clock.monotonic() + _PREPARE_S
         for member in self._crew.workers():
             self.welcome(member)
@@ -230,7 +237,7 @@ class Rollover:
         attempt.waiting.add(member)
         # The contract may be long, and the bundle has it.
         settings = plan.settings.model_copy(update={"domain": None}).model_dump_json().encode()
-        self._tell(member, Prepare(plan.epoch, settings, plan.digest))
+        self._tell(member, Prepare(plan.epoch, settings, plan.digest, plan.lane))
 
     def left(self, member: int) -> None:
         """Wait no longer for a worker that ended."""

@@ -63,7 +63,7 @@ def run(settings: ServeSettings, settings_path: Path, clock: Clock) -> int:
     serving = settings.serving
     logs = parse_url(serving.decision_log.url, Path(settings.state)) is not None
     token = _token(serving.admin_token_file)
-    loader = FileLoader(settings_path, trust=trust_of(serving))
+    loader = FileLoader(settings_path, trust=trust_of(serving), clock=clock)
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(_listen(serving.host, serving.port, "port"))
         admin: socket.socket | None = None

@@ -266,7 +266,7 @@ class _Worker:
         if bundle.ref.digest != order.digest:
             message = f"{settings.bundle} changed while it was loaded"
             raise RefusedBundleError(message, reason=Refusal.CHANGED)
-        return open_engine(Plan(order.epoch, settings, bundle), serving, self._ports)
+        return open_engine(Plan(order.epoch, settings, bundle, order.lane), serving, self._ports)
 
     async def _forget(self, current: int, previous: int) -> None:
         self._desk.heed()

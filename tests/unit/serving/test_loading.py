@@ -13,6 +13,7 @@ from mlops.serving.plan import Plan
 from mlops.serving.settings import ServeSettings
 from mlops.serving.spec import Protection, ServingSpec
 from tests.components.bundles import write_bundle
+from tests.fakes.clock import ManualClock
 
 SERVICE = "open_bandit"
 
@@ -26,7 +27,9 @@ class Place:
         self.path = folder / "settings.json"
         self.settings = self.made()
         self.write(self.settings)
-        self.loader = FileLoader(self.path, trust=Trust(required=False, keys={}))
+        self.loader = FileLoader(
+            self.path, trust=Trust(required=False, keys={}), clock=ManualClock()
+        )
 
     def made(self, *, bundle: str | None = None, **changes: Any) -> ServeSettings:
         values: dict[str, Any] = {"deadline_ms": 50.0, "fallback": ("popularity",), **changes}

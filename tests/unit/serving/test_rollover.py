@@ -12,6 +12,7 @@ from mlops.base.errors import BundleError, ConfigError
 from mlops.models.artifact import Bundle, BundleRef
 from mlops.models.refusal import Refusal, RefusedBundleError
 from mlops.serving.events import Events
+from mlops.serving.lanes import LaneKind
 from mlops.serving.messages import Forget, Misbehaved, Prepare, Prepared, to_worker
 from mlops.serving.plan import Plan
 from mlops.serving.rollover import Rollover
@@ -59,6 +60,9 @@ class FakeLoader:
         if isinstance(found, BundleError):
             raise found
         return found
+
+    def lane(self, bundle: Bundle, settings: ServeSettings) -> LaneKind:
+        return "inline"
 
     def keep(self, plan: Plan) -> None:
         self.kept.append(plan.digest)
@@ -325,3 +329,4 @@ def test_prepare_message_fits_into_a_datagram() -> None:
     [first, _] = [said for _, said in stage.crew.told if isinstance(said, Prepare)]
     assert len(msgspec.msgpack.encode(first)) < 20_000
     assert ServeSettings.model_validate_json(first.settings).bundle == "new"
+    assert first.lane == "inline"  # as the trial chose it, so that all workers do the same
