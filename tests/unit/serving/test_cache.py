@@ -98,6 +98,7 @@ def test_least_recently_used_answer_goes_first() -> None:
     ]  # fmt: skip
     it.put(numbered(3), BUNDLE, GOOD)
     it.put(numbered(5), BUNDLE, GOOD)
+    it.put(numbered(6), BUNDLE, GOOD)
     assert it.get(numbered(3), BUNDLE) is GOOD
     assert len(it) == 3
 
