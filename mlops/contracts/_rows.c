@@ -102,26 +102,46 @@ static const double POWERS[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
 #define MOST_PLACES 1000
 
 #ifdef __SIZEOF_INT128__
-/* The double nearest to digits / 10 ** places, ties to even; digits >= 2**53, places 1 to 19. */
+static const uint64_t WHOLE_POWERS[MOST_DIGITS + 1] = {
+    1u,
+    10u,
+    100u,
+    1000u,
+    10000u,
+    100000u,
+    1000000u,
+    10000000u,
+    100000000u,
+    1000000000u,
+    10000000000u,
+    100000000000u,
+    1000000000000u,
+    10000000000000u,
+    100000000000000u,
+    1000000000000000u,
+    10000000000000000u,
+    100000000000000000u,
+    1000000000000000000u,
+    10000000000000000000u,
+};
+
+/* The double nearest to digits / 10 ** places, ties to even; digits > 2**53, places 1 to 19. */
 static double quotient(uint64_t digits, int places)
 {
-    uint64_t power = 1;
-    for (int i = 0; i < places; i++) {
-        power *= 10u;
-    }
-    const unsigned __int128 shifted = (unsigned __int128)digits << 64;
-    const unsigned __int128 whole = shifted / power; /* at least 2**53, so no bit is missing */
-    const int rest = whole * power != shifted;
-    const uint64_t high = (uint64_t)(whole >> 64);
-    const int bits = high ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)whole);
-    const int cut = bits - DBL_MANT_DIG;
-    uint64_t mantissa = (uint64_t)(whole >> cut);
-    const unsigned __int128 half = (unsigned __int128)1 << (cut - 1);
-    const unsigned __int128 below = whole & (((unsigned __int128)1 << cut) - 1);
+    const uint64_t power = WHOLE_POWERS[places];
+    /* So that the quotient has 63 or 64 bits, of which 10 or 11 are too many. */
+    const int shift = 63 + __builtin_clzll(digits) - __builtin_clzll(power);
+    const unsigned __int128 shifted = (unsigned __int128)digits << shift;
+    const uint64_t whole = (uint64_t)(shifted / power);
+    const int rest = (unsigned __int128)whole * power != shifted;
+    const int cut = 64 - __builtin_clzll(whole) - DBL_MANT_DIG;
+    const uint64_t half = (uint64_t)1 << (cut - 1);
+    const uint64_t below = whole & ((half << 1) - 1u);
+    uint64_t mantissa = whole >> cut;
     if (below > half || (below == half && (rest || (mantissa & 1u)))) {
         mantissa++;
     }
-    return ldexp((double)mantissa, cut - 64);
+    return ldexp((double)mantissa, cut - shift);
 }
 #endif
 

@@ -89,10 +89,15 @@ class Columns(Mapping[str, Floats | Texts]):
 def listed(table: Table, name: str) -> Sequence[object]:
     """Return a column's values as a list, which is not to be changed; empty if it is not there.
 
-    Of a decoded request's text no array is made on the way.
+    Of a decoded request's column no array is made on the way.
     """
-    if isinstance(table, Columns) and name in table.layout.text_place:
-        return table.texts[table.layout.text_place[name]]
+    found: list[object]
+    if isinstance(table, Columns):
+        if name in table.layout.text_place:
+            return table.texts[table.layout.text_place[name]]
+        if name in table.layout.number_place:
+            found = table.numbers[:, table.layout.number_place[name]].tolist()
+            return found
     values = table.get(name)
-    found: list[object] = [] if values is None else values.tolist()
+    found = [] if values is None else values.tolist()
     return found
