@@ -31,6 +31,17 @@ def test_file_is_written_with_its_folders(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
 
 
+def test_file_is_for_whom_it_says_and_its_draft_where_it_says(tmp_path: Path) -> None:
+    plain, private = tmp_path / "a" / "plain", tmp_path / "a" / "private"
+    write_file(plain, b"x")
+    write_file(private, b"y", mode=0o600, drafts=tmp_path)
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (plain, private)] == [0o644, 0o600]
+    with pytest.raises(UnavailableError):
+        write_file(private, b"z", drafts=tmp_path / "nowhere")
+    assert private.read_bytes() == b"y"
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "plain", "private"]
+
+
 @pytest.mark.parametrize("step", ["fsync", "chmod", "replace"])
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_failed_write_leaves_the_old_file_and_nothing_else(
