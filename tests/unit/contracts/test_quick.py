@@ -205,6 +205,8 @@ digits = st.integers(0, 10**19 - 1).map(str)
 @example("9007199254740993e-1")  # halfway between two doubles, and a digit beyond
 @example("18446744073709551616")  # no digit is left of it in 64 bits
 @example("0.18446744073709551616")
+@example("26024005244194353e-9")  # beyond the half by less than 64 bits show
+@example("73536807471722772e-19")
 @example("9007199254740993.0")
 @example("9007199254740995.00")
 @example("5e-324")
