@@ -229,10 +229,11 @@ class Admission:
         The first of its priority tells what the work ahead does not: how much of the time goes to
         more important requests that come later.
         """
-        now = self._now()
-        if self._wait_s(self._ahead(job.priority) - 1) > _LONGEST_WAIT * (job.deadline - now):
+        now, ahead = self._now(), self._ahead(job.priority) - 1
+        if self._wait_s(ahead) > _LONGEST_WAIT * (job.deadline - now):
             return True
-        return _waited(first, now) > _LONGEST_WAIT
+        # Where few wait, it was the whole worker that stood still, and they will soon be done.
+        return not self._limiter.has_room(ahead) and _waited(first, now) > _LONGEST_WAIT
 
     def _wait_s(self, ahead: int) -> float:
         """Return how long so many take; in a short rush most of them by the heuristic."""

@@ -139,6 +139,16 @@ def test_what_is_too_late_is_never_worked_on() -> None:
     assert it.watcher.counts == {"shed normal expired": 1}
 
 
+def test_what_gets_too_late_during_a_turn_is_not_worked_on_either() -> None:
+    it = Worker(takes_s=0.0015)
+    it.offer("now")
+    it.offer("before")
+    it.offer("hasty", deadline_s=0.0014)
+    it.iterate()
+    assert (it.done, it.refused) == (["now", "before"], ["hasty"])
+    assert it.watcher.counts == {"shed normal expired": 1}
+
+
 def test_what_expires_behind_more_important_work_is_refused_without_waiting_for_its_turn() -> None:
     it = Worker(takes_s=0.0)
     it.offer("now")
@@ -223,14 +233,24 @@ def test_short_rush_is_answered_by_the_heuristic_and_nobody_refused() -> None:
     assert len(it.by_heuristic) > 50
 
 
-def test_when_the_first_has_waited_long_no_more_are_let_in() -> None:
+def test_when_the_first_of_many_has_waited_long_no_more_are_let_in() -> None:
+    it = Worker()
+    for name in ("now", "first", "second"):
+        it.offer(name)
+    it.clock.advance(0.026)
+    it.offer("third")
+    it.offer("other", CRITICAL)
+    assert it.refused == ["third"]
+
+
+def test_pause_of_the_whole_worker_is_no_reason_to_refuse() -> None:
     it = Worker()
     it.offer("now")
     it.offer("first")
     it.clock.advance(0.026)
     it.offer("second")
-    it.offer("other", CRITICAL)
-    assert it.refused == ["second"]
+    it.idle()
+    assert (it.done, it.refused) == (["now", "first", "second"], [])
 
 
 def test_when_too_many_wait_the_heuristic_answers_a_share() -> None:
@@ -242,6 +262,18 @@ def test_when_too_many_wait_the_heuristic_answers_a_share() -> None:
     assert 2 <= len(it.by_heuristic) <= 4  # a fifth of the time, until no more than two wait
     assert "0" not in it.by_heuristic
     assert "19" not in it.by_heuristic
+
+
+def test_when_someone_waits_for_long_the_heuristic_answers_others_but_no_critical_one() -> None:
+    it = Worker(LimitSpec(start=50, most=50), takes_s=0.001)
+    it.offer("now")
+    it.offer("patient", SHEDDABLE)
+    it.clock.advance(0.013)
+    it.offer("critical", CRITICAL)
+    it.offer("normal")
+    it.idle()
+    assert it.done == ["now", "critical", "normal", "patient"]
+    assert it.by_heuristic == ["normal"]
 
 
 def test_critical_request_gets_the_model_whatever_else_waits() -> None:
