@@ -65,6 +65,29 @@ def test_who_sends_too_slowly_is_told_and_closed(
     assert timed.watcher.causes == ["slow", "slow"]
 
 
+def test_the_first_request_is_timed_from_the_connection_s_start(
+    timed: Running, clock: ManualClock
+) -> None:
+    with timed.caller() as caller:
+        timed.eventually(lambda: timed.server.connections == 1)
+        clock.advance(REQUEST_S * 0.6)
+        caller.send(get("/")[:-1])
+        time.sleep(0.05)
+        clock.advance(REQUEST_S * 0.6)
+        assert caller.answer().code == 408
+
+
+def test_a_later_request_is_timed_from_its_first_byte(timed: Running, clock: ManualClock) -> None:
+    with timed.caller() as caller:
+        assert caller.ask(get("/")).code == 200
+        clock.advance(REQUEST_S * 0.6)
+        caller.send(get("/")[:-1])
+        time.sleep(0.3)  # longer than a sweep
+        clock.advance(REQUEST_S * 0.6)
+        time.sleep(0.3)
+        assert caller.ask(b"\n").code == 200
+
+
 def test_a_byte_now_and_then_gains_no_time(timed: Running, clock: ManualClock) -> None:
     with timed.caller() as caller:
         for byte in get("/" + "a" * 100):
