@@ -436,6 +436,59 @@ static PyObject *add_terms(PyObject *module, PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Look the texts of one column up; 0 if Python raised. */
+static int put_column(PyObject *codes, PyObject *texts, double *out, Py_ssize_t rows,
+                      Py_ssize_t columns)
+{
+    if (!PyDict_Check(codes) || !PyList_Check(texts) || PyList_Size(texts) != rows) {
+        PyErr_SetString(PyExc_ValueError, "a dict and a list of a text a row are wanted");
+        return 0;
+    }
+    for (Py_ssize_t row = 0; row < rows; row++, out += columns) {
+        PyObject *text = PyList_GetItem(texts, row);
+        PyObject *code = text == NULL ? NULL : PyDict_GetItemWithError(codes, text);
+        *out = code == NULL ? -1.0 : PyFloat_AsDouble(code); /* unknown */
+        if (PyErr_Occurred()) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static PyObject *put_codes(PyObject *module, PyObject *args)
+{
+    PyObject *places, *codes, *texts;
+    Py_buffer view;
+    Py_ssize_t columns;
+    (void)module;
+    if (!PyArg_ParseTuple(args, "w*nO!O!O!:put_codes", &view, &columns, &PyTuple_Type, &places,
+                          &PyTuple_Type, &codes, &PyTuple_Type, &texts)) {
+        return NULL;
+    }
+    const Py_ssize_t count = PyTuple_Size(places);
+    const Py_ssize_t row = columns * (Py_ssize_t)sizeof(double);
+    int fits = columns > 0 && columns < 1 << 24 && is_made_of(&view, sizeof(double)) &&
+               view.len % row == 0 && PyTuple_Size(codes) == count && PyTuple_Size(texts) == count;
+    if (!fits) {
+        PyErr_SetString(PyExc_ValueError, "the buffers do not fit together");
+    }
+    for (Py_ssize_t i = 0; fits && i < count; i++) {
+        const Py_ssize_t place = PyLong_AsSsize_t(PyTuple_GetItem(places, i));
+        if (place < 0 || place >= columns) {
+            PyErr_SetString(PyExc_ValueError, "there is no such column");
+            fits = 0;
+        } else {
+            fits = put_column(PyTuple_GetItem(codes, i), PyTuple_GetItem(texts, i),
+                              (double *)view.buf + place, view.len / row, columns);
+        }
+    }
+    PyBuffer_Release(&view);
+    if (!fits) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 /* 1 / (1 + exp(-x)) in place, with the C library's exp as scipy.special.expit has it. */
 static PyObject *expit(PyObject *module, PyObject *args)
 {
@@ -469,6 +522,8 @@ static PyMethodDef methods[] = {
     {"add_terms", add_terms, METH_VARARGS,
      "add_terms(matrix, columns, terms, steps, groups, weights, intercept, out): write sums to "
      "out."},
+    {"put_codes", put_codes, METH_VARARGS,
+     "put_codes(matrix, columns, places, codes, texts): write each text's code, or -1."},
     {"expit", expit, METH_VARARGS, "expit(values): replace each by 1 / (1 + exp(-value))."},
     {NULL, NULL, 0, NULL},
 };

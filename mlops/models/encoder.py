@@ -1,8 +1,6 @@
 """An encoder: what turns a table into the matrix that a compiled model reads."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -11,31 +9,26 @@ from mlops.base.errors import ContractError
 from mlops.contracts.columns import Columns, Layout
 from mlops.contracts.domain import Floats, Table, Texts
 from mlops.models.flat import CodeInput, Input, TextInput
+from mlops.models.kernels import put_codes
 
 UNKNOWN = -1.0
 """The code of a text or number that the model has not seen in training."""
 
 
-class _TextCodes(dict[object, float]):
-    """The codes of texts; what is not among them is unknown."""
+class _Codes(dict[object, float]):
+    """The codes of a column's values, None for missing; what is not among them is unknown.
 
-    def __missing__(self, text: object) -> float:
+    Args:
+        column: With what is known.
+    """
+
+    def __init__(self, column: TextInput | CodeInput) -> None:
+        known: tuple[object, ...] = column.known
+        super().__init__(zip(known, map(float, range(len(known))), strict=True))
+        self[None] = np.nan
+
+    def __missing__(self, value: object) -> float:
         return UNKNOWN
-
-
-class _NumberCodes(dict[object, float]):
-    """The codes of numbers; what is not among them is unknown, or missing."""
-
-    def __missing__(self, number: object) -> float:
-        return UNKNOWN if number == number else np.nan  # NaN equals nothing, so it is no key
-
-
-def _code_of(column: TextInput | CodeInput) -> Callable[[object], float]:
-    if isinstance(column, TextInput):
-        codes = _TextCodes({text: float(at) for at, text in enumerate(column.known)})
-        codes[None] = np.nan
-        return codes.__getitem__
-    return _NumberCodes({number: float(at) for at, number in enumerate(column.known)}).__getitem__
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +64,12 @@ class Encoder:
         self._names = {kind: [inputs[at].name for at in found] for kind, found in kinds.items()}
         self._all = [column.name for column in inputs]
         self._numbers = _span(kinds["number"])
-        self._coded = _span(kinds["text"] + kinds["code"])
-        self._code_of: list[Callable[[object], float]] = []
-        for at in kinds["text"] + kinds["code"]:
-            column = inputs[at]
-            assert column.kind != "number"
-            self._code_of.append(_code_of(column))
+        self._coded = tuple(kinds["text"] + kinds["code"])
+        self._codes = tuple(
+            _Codes(column)
+            for column in map(inputs.__getitem__, self._coded)
+            if column.kind != "number"
+        )
         self._places: _Places | None = None
 
     def encode(self, table: Table) -> Floats:
@@ -108,9 +101,7 @@ class Encoder:
             flat = np.concatenate(numbers, dtype=np.float64, casting="unsafe")
             matrix[:, self._numbers] = flat.reshape(len(numbers), rows).T
         values = [columns[name].tolist() for name in self._names["text"]]
-        values += [
-            np.asarray(columns[name], dtype=np.float64).tolist() for name in self._names["code"]
-        ]
+        values += [_keys(np.asarray(columns[name], np.float64)) for name in self._names["code"]]
         return self._fill_codes(matrix, values)
 
     def _find(self, layout: Layout) -> _Places | None:
@@ -131,16 +122,19 @@ class Encoder:
         matrix = np.empty((len(numbers), self._width))
         matrix[:, self._numbers] = numbers.take(places.numbers, axis=1)
         values: list[list[object]] = [table.texts[at] for at in places.texts]  # type: ignore[misc] # read only
-        values += [numbers[:, at].tolist() for at in places.codes]
+        values += [_keys(numbers[:, at]) for at in places.codes]
         return self._fill_codes(matrix, values)
 
     def _fill_codes(self, matrix: Floats, values: list[list[object]]) -> Floats:
-        if values:
-            # One array for all of them: making it takes longer than to look up a page's codes.
-            found = chain.from_iterable(map(map, self._code_of, values))
-            codes = np.fromiter(found, np.float64, len(values) * len(matrix))
-            matrix[:, self._coded] = codes.reshape(len(values), len(matrix)).T
+        if not put_codes(matrix, self._coded, self._codes, tuple(values)):
+            for at, codes, given in zip(self._coded, self._codes, values, strict=True):
+                matrix[:, at] = np.fromiter(map(codes.__getitem__, given), np.float64, len(given))
         return matrix
+
+
+def _keys(numbers: Floats) -> list[object]:
+    """Return numbers as keys: NaN, which equals nothing, becomes None."""
+    return [None if number != number else number for number in numbers.tolist()]
 
 
 def _span(places: list[int]) -> slice | list[int]:

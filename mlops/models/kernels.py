@@ -7,6 +7,7 @@ nodes of small trees for a block of rows, with narrow or wide vector registers.
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -76,6 +77,16 @@ class _Compiled(Protocol):
         weights: Floats,
         intercept: float,
         out: Floats,
+        /,
+    ) -> None: ...
+
+    def put_codes(
+        self,
+        matrix: Floats,
+        columns: int,
+        places: tuple[int, ...],
+        codes: tuple[Mapping[object, float], ...],
+        texts: tuple[list[object], ...],
         /,
     ) -> None: ...
 
@@ -187,6 +198,29 @@ def add_terms(sums: Terms, matrix: Floats) -> Floats:
         rows, sums.columns, sums.terms, sums.steps, sums.groups, sums.weights, sums.intercept, out
     )
     return out
+
+
+def put_codes(
+    matrix: Floats,
+    places: tuple[int, ...],
+    codes: tuple[Mapping[object, float], ...],
+    texts: tuple[list[object], ...],
+) -> bool:
+    """Write the codes of texts into columns of a matrix, -1 for what has none.
+
+    Args:
+        matrix: Row-major, shape [n, k].
+        places: Columns to write.
+        codes: For each of them the code of each text.
+        texts: For each of them n texts.
+
+    Returns:
+        Whether the C kernel is installed and did it.
+    """
+    if _COMPILED is None:
+        return False
+    _COMPILED.put_codes(matrix, matrix.shape[1], places, codes, texts)
+    return True
 
 
 def ways() -> tuple[Way, ...]:

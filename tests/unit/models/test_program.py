@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from mlops.base.errors import ContractError
 from mlops.contracts.columns import Columns, Layout
+from mlops.models import kernels
 from mlops.models.program import Program, clipped
 from mlops.models.spec import Clip
 from tests.components.toys import MODELS, SERVICES, program, rows_of
@@ -51,6 +52,19 @@ def test_decoded_request_scores_as_the_same_table_does(service: str, model: str)
         )
         assert whole.encode(request).tobytes() == whole.encode(page).tobytes()
         assert whole.score(request).tolist() == whole.score(page).tolist()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_pages_are_encoded_the_same_without_the_part_in_c(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for model in MODELS:
+        whole = program(service, model)
+        table = rows_of(service, model, 40)
+        wanted = whole.encode(table)
+        with monkeypatch.context() as patched:
+            patched.setattr(kernels, "_COMPILED", None)
+            assert whole.encode(table).tobytes() == wanted.tobytes()
 
 
 def test_decoded_request_that_lacks_a_column_is_refused() -> None:
