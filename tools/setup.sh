@@ -21,6 +21,8 @@ include=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["include"]
 need "$include/Python.h" "python$version-dev"
 need prometheus prometheus
 need curl curl
+set -- /usr/lib/postgresql/*/bin/postgres # Debian keeps it off PATH
+command -v postgres >/dev/null 2>&1 || need "$1" postgresql
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
         echo "installing system packages:$missing"

@@ -12,8 +12,8 @@ class Durability(StrEnum):
     """What is promised of a decision whose answer was sent."""
 
     BATCHED = "batched"
-    """A killed worker loses at most the last `flush_ms`; a killed writer or machine at most the
-    batch that was not committed."""
+    """A killed worker loses at most the last `flush_ms`, a killed writer nothing, a killed machine
+    at most what was not committed yet."""
     GROUP_COMMIT = "group_commit"
     """The answer waits until its row is committed, so that nothing acknowledged is lost, not even
     by a power cut. It does not wait beyond the deadline's reserve: then the row counts as late."""

@@ -123,6 +123,8 @@ def _overseer(
     public, admin = (None if each is None else _url(each) for each in listeners)
     line: dict[str, object] = {"service": settings.service, "url": public, "admin_url": admin}
     overseer = Overseer(first, shared=shared, loader=loader, clock=clock, line=line)
+    if parse_url(settings.serving.decision_log.url, Path(settings.state)) is None:
+        overseer.instruments.log_available(True)  # no log is asked for, so none is missing
     for error in refused:
         reason = str(getattr(error, "reason", "invalid"))
         fields = {"outcome": "refused", "reason": reason, "problem": error.message}

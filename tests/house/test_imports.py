@@ -24,11 +24,11 @@ FACING = {
     "hydra": {"config/compose.py", "config/reading.py"},
     "omegaconf": {"config/compose.py", "config/reading.py"},
     "cryptography": {"models/signature.py"},
-    "prometheus_client": {"serving/instruments.py"},
-    "uvicorn": {"serving/server.py"},
+    "prometheus_client": {"serving/exposition.py"},
+    "sqlalchemy": {"decision_log/database.py"},
     "rich": {"cli"},
     "sklearn": {"models", "algorithms", "cost"},
-    "ctypes": {"serving/model_worker.py"},
+    "ctypes": {"hosting/lifeline.py"},
 }
 
 
