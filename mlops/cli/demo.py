@@ -251,7 +251,8 @@ def _phases(drilled: Drilled, deadline_ms: float) -> RichTable:
     table = RichTable(box=SIMPLE_HEAD)
     table.add_column("phase", no_wrap=True)
     in_time = f"within\n{deadline_ms:g}+20 ms"
-    for name in ("sent", "answered", in_time, "by model", "by cache", "by heuristic", "p50 ms", "p99 ms"):
+    by = ("by model", "by cache", "by heuristic")
+    for name in ("sent", "answered", in_time, *by, "p50 ms", "p99 ms"):
         table.add_column(name, justify="right")
     for phase in drilled.phases:
         sources = phase.sources()

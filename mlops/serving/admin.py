@@ -37,16 +37,18 @@ class Controls(Protocol):
         """The fault that is played."""
         ...
 
-    @fault.setter
-    def fault(self, fault: Fault) -> None: ...
+    def play(self, fault: Fault) -> None:
+        """Play a fault, or none."""
+        ...
 
     @property
     def breaker_mode(self) -> BreakerMode:
         """The mode of all breakers."""
         ...
 
-    @breaker_mode.setter
-    def breaker_mode(self, mode: BreakerMode) -> None: ...
+    def set_breakers(self, mode: BreakerMode) -> None:
+        """Give all breakers a mode."""
+        ...
 
 
 Ask = Callable[[str, ReloadOrder, Callable[[int, bytes], None]], None]
@@ -104,7 +106,7 @@ class AdminApp:
             return _told(403, "error", "drills need serving.faults_allowed=true")
         if request.method == "PUT":
             try:
-                self._controls.fault = parse(_text(request))
+                self._controls.play(parse(_text(request)))
             except ConfigError as error:
                 return _told(422, "error", f"{error.message}; {error.hint}")
         return _told(200, "faults", str(self._controls.fault))
@@ -112,7 +114,7 @@ class AdminApp:
     def _breaker(self, request: HttpRequest) -> Reply:
         if request.method == "PUT":
             try:
-                self._controls.breaker_mode = BreakerMode(_text(request))
+                self._controls.set_breakers(BreakerMode(_text(request)))
             except ValueError:
                 return _told(422, "error", f"one of: {', '.join(BreakerMode)}")
         return _told(200, "breaker", self._controls.breaker_mode.value)

@@ -131,8 +131,8 @@ class Desk:
             self._heed()
         return self._fault
 
-    @fault.setter
-    def fault(self, fault: Fault) -> None:
+    def play(self, fault: Fault) -> None:
+        """Play a fault, or none, in all workers."""
         self._flags[Flag.FAULT_KIND], self._flags[Flag.FAULT_AMOUNT] = fault.to_numbers()
         self._flags[Flag.CHANGES] += 1
         self.happened("fault", {"fault": str(fault)})
@@ -142,8 +142,8 @@ class Desk:
         """The mode of all breakers."""
         return _MODES[self._flags[Flag.BREAKER_MODE]]
 
-    @breaker_mode.setter
-    def breaker_mode(self, mode: BreakerMode) -> None:
+    def set_breakers(self, mode: BreakerMode) -> None:
+        """Give the breakers of all workers a mode."""
         self._flags[Flag.BREAKER_MODE] = _MODES.index(mode)
         self._flags[Flag.CHANGES] += 1
         self.happened("breaker", {"mode": mode.value})

@@ -18,6 +18,12 @@ class FakeControls:
         self.fault = Fault()
         self.breaker_mode = BreakerMode.AUTO
 
+    def play(self, fault: Fault) -> None:
+        self.fault = fault
+
+    def set_breakers(self, mode: BreakerMode) -> None:
+        self.breaker_mode = mode
+
 
 class Admin:
     def __init__(self, *, faults_allowed: bool = True, token: bytes | None = None) -> None:

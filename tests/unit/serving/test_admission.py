@@ -304,7 +304,7 @@ def test_work_that_raises_all_the_same_does_not_stop_the_others() -> None:
     it.offer("now")
     it.offer("broken")
     it.offer("next")
-    work, it.work = it.work, lambda job, use_model: 1 / 0  # type: ignore[method-assign,assignment] # breaks the port's promise
+    work, it.work = it.work, lambda job, use_model: 1 / 0  # type: ignore[method-assign, assignment] # breaks the port's promise
     with pytest.raises(ZeroDivisionError):
         it.iterate()
     it.work = work  # type: ignore[method-assign] # puts the method back
