@@ -46,8 +46,7 @@ class _Exchange:
         if self.answered:
             raise RuntimeError("an exchange is answered once")
         self.answered = True
-        if not self.gone:
-            self._connection.answer(self.request, reply)
+        self._connection.answer(self.request, reply)
 
 
 class Connection(asyncio.Protocol):
@@ -146,14 +145,14 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_soon(self._go_on)
 
     def answer(self, request: HttpRequest, reply: Reply) -> None:
-        """Send the answer to the request that the handler has.
+        """Send the answer to the request that the handler has, unless the caller is gone.
 
         Args:
             request: The request.
             reply: The answer.
         """
         if self._stage != _ASKED:
-            return  # it is being closed
+            return  # the caller is gone, or is being cut off
         roster = self._roster
         reader = self._reader
         self._asked = None

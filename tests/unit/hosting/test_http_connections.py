@@ -314,7 +314,9 @@ def test_a_drain_answers_what_is_in_flight_and_says_close(server: Running) -> No
     assert server.server.connections == 0
 
 
-def test_a_drain_answers_idle_connections_for_a_while(server: Running) -> None:
+def test_a_drain_answers_idle_connections_for_a_while(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     with server.caller() as caller, server.caller() as silent:
         assert caller.ask(get("/")).code == 200
         assert silent.ask(get("/")).code == 200
@@ -325,6 +327,7 @@ def test_a_drain_answers_idle_connections_for_a_while(server: Running) -> None:
         caller.socket.close()
         assert silent.rest() == b""
         ended()
+    assert "cut off" not in caplog.text
 
 
 def test_a_drain_answers_all_that_was_sent_before_an_answer(server: Running) -> None:

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.hosting.exchange import HttpRequest, Reply
+from mlops.hosting.reply_heads import KEEP, ReplyHeads
 from mlops.hosting.request_head import HeadParser
 from mlops.hosting.request_reader import RequestReader
 from tests.components.http_server import LOOPS, Running, chunked, get, post, running
+from tests.fakes.clock import ManualClock
 
 
 @pytest.fixture(scope="module", params=LOOPS)
@@ -101,6 +103,17 @@ def test_an_answer_bears_date_type_and_length(server: Running) -> None:
     assert list(answer.headers) == ["date", "content-type", "content-length"]
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["date"].endswith(" GMT")
+
+
+def test_the_date_follows_the_clock() -> None:
+    clock = ManualClock()
+    heads = ReplyHeads(clock.now())
+    dates = []
+    for _ in range(3):
+        dates.append(heads.render(Reply(200, b""), KEEP).split(b"\r\n")[1])
+        clock.advance(0.6)
+        heads.tick(clock.now())
+    assert dates == [b"date: Thu, 01 Jan 2026 00:00:0%d GMT" % second for second in (0, 0, 1)]
 
 
 def test_an_answer_to_head_has_the_length_and_no_body(server: Running) -> None:

@@ -213,6 +213,14 @@ def test_a_sender_that_never_ends_is_cut_off(server: Running) -> None:
         caller.send(flood)
 
 
+@pytest.mark.parametrize("sent", [SMUGGLED["a greeting of TLS"], b"\0", b"HELO a\r\n"])
+def test_what_can_become_no_request_is_refused_without_waiting_for_more(
+    server: Running, sent: bytes
+) -> None:
+    with server.caller() as caller:
+        assert caller.ask(sent).code == 400
+
+
 def test_the_end_of_a_request_before_it_is_whole_is_refused(server: Running) -> None:
     for sent in (post(b"abc")[:-1], get("/")[:-1], b"G"):
         with server.caller() as caller:
