@@ -14,6 +14,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the files in tests/golden from what the code now generates",
     )
+    parser.addoption(
+        "--soak-minutes", type=float, default=1.0, help="how long the soak test runs (1)"
+    )
 
 
 @pytest.fixture

@@ -125,11 +125,18 @@ def _supervisor_killed(scene: Scene) -> Observed:
         finally:
             if next_one is not None:
                 close(next_one)
-    found = observe(scene, server, samples, began=began, recover_s=model_is_back(samples, began))
+    found = observe(scene, server, samples, began=began, recover_s=_answers_again(samples, began))
     found.told["orphans"] = len(orphans)
     if orphans:
         found.misses.append(f"{len(orphans)} orphans live on")
     return found
+
+
+def _answers_again(samples: Sequence[Sample], since: float) -> float | None:
+    """Return the seconds until whatever was asked got an answer again, from whichever source."""
+    failed = [sample.due for sample in samples if sample.due >= since and sample.code != 200]
+    later = [sample.due for sample in samples if sample.due > max(failed, default=since)]
+    return min(later) - since if later else None
 
 
 def _worker(number: signal.Signals) -> Callable[[Scene], Observed]:

@@ -1,0 +1,69 @@
+"""A soak: under steady load no process grows, and no connection, file or process is left over.
+
+A minute by default; `--soak-minutes N` makes it longer.
+"""
+
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.load import Step
+from benchmarks.processes import open_files, smaps, tree
+from tests.e2e.faults.ground import Ground
+from tests.e2e.faults.scene import Scene
+from tests.e2e.faults.verdicts import count
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(4000)]
+
+RATE = 200.0
+WARM_SHARE = 0.3
+"""Part of the time in which pools and caches fill, and nothing is judged."""
+MOST_KB_A_REQUEST = 0.05
+"""A leak of one small object for each request takes more: 50 bytes."""
+MOST_MORE_FILES = 4
+
+
+def test_memory_is_flat_and_nothing_is_left_over(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    seconds = 60.0 * float(request.config.getoption("--soak-minutes"))
+    memory: dict[int, list[tuple[float, int]]] = defaultdict(list)
+    files: dict[int, list[int]] = defaultdict(list)
+    with ExitStack() as stack:
+        ground = Ground.laid(tmp_path / "ground", stack)
+        scene = Scene(ground, tmp_path, {"faults_allowed": False, "drain_s": 5.0})
+        server = stack.enter_context(scene.serve(wait_for_model=False))
+        while not server.model_answers():
+            time.sleep(0.05)
+        load = stack.enter_context(scene.traffic(server, Step(seconds, RATE)))
+        load.wait_until(seconds * WARM_SHARE)
+        began = set(tree(server.pid))
+        while time.monotonic() < load.began + seconds - 1.0:
+            for pid in tree(server.pid):
+                memory[pid].append((time.monotonic() - load.began, smaps(pid)["Private_Dirty"]))
+                files[pid].append(open_files(pid))
+            server.metrics()
+            time.sleep(0.5)
+        samples = load.finish()
+        assert set(tree(server.pid)) == began, "processes came or went"
+    counts = count(samples, ground.expected)
+    assert (counts.lost, counts.wrong) == (0, 0)
+    grown = {pid: slope(seen) / RATE for pid, seen in memory.items() if len(seen) > 10}
+    assert grown
+    assert max(grown.values()) < MOST_KB_A_REQUEST, f"KiB a request by process: {grown}"
+    more = {pid: seen[-1] - min(seen) for pid, seen in files.items()}
+    assert max(more.values()) <= MOST_MORE_FILES, f"file descriptors more than before: {more}"
+
+
+def slope(seen: list[tuple[float, int]]) -> float:
+    """Return KiB a second: the median of the slopes between all pairs, which no jump moves.
+
+    Source: Theil, A rank-invariant method of linear and polynomial regression analysis, 1950.
+    """
+    at, size = np.array(seen, dtype=np.float64).T
+    first, second = np.triu_indices(len(at), k=1)
+    return float(np.median((size[second] - size[first]) / (at[second] - at[first])))
