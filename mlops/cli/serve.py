@@ -41,7 +41,7 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     name = f"{settings.service}-{of_bytes(content).removeprefix('sha256:')[:12]}.json"
     path = folders(found[0].settings, Path.cwd()).root / "serving" / name
-    write_file(path, content)
+    write_file(path, content, mode=0o600)  # it holds the key by which subjects are hashed
     _become_server(path)
     return 0
 

@@ -133,7 +133,7 @@ def _outside(settings: Settings, folder: Path) -> Iterator[Finding]:
             key=("serving", "decision_log", "url"),
             hint=error.hint,
         )
-    named = [
+    named: list[tuple[tuple[str, ...], str]] = [
         (("serving", "trust", "keys", str(at)), key) for at, key in enumerate(serving.trust.keys)
     ]
     if serving.admin_token_file is not None:

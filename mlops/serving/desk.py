@@ -174,12 +174,21 @@ class Desk:
         log = self.log
         if log is None:
             then()
-        elif self._durable:
-            until = made.deadline - self._reserve_s
-            log.write_durably(self._row(made), until=until, then=then)
-        else:
+            return
+        if not self._durable:
             then()
-            log.write(self._row(made))
+        try:
+            row = self._row(made)
+        except Exception as error:  # the answer is worth more than its row
+            _log.error("a decision has no row: %s", type(error).__name__)
+            self._instruments.log_rows("lost", 1)
+            if self._durable:
+                then()
+            return
+        if self._durable:
+            log.write_durably(row, until=made.deadline - self._reserve_s, then=then)
+        else:
+            log.write(row)
 
     def exposition(self) -> bytes:
         """Return the metrics of all processes of the service."""

@@ -46,7 +46,7 @@ class GuardedModel:
         inline: The lane, if it answers at once.
         process: The lane, if it is a process.
         lost_at: Monotonic seconds at which its process was last found dead; below 0 if never.
-        answered: Number of pages that its process answered in time.
+        asked: Number of pages that its process was asked for.
     """
 
     lane: Lane
@@ -58,7 +58,7 @@ class GuardedModel:
     inline: InlineLane | None = field(init=False)
     process: ProcessLane | None = field(init=False)
     lost_at: float = field(default=-1.0, init=False)
-    answered: int = field(default=0, init=False)
+    asked: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         at_once = hasattr(self.lane, "score_now")
@@ -202,16 +202,17 @@ class Asker:
         """
         process, limiter = model.process, model.limiter
         assert process is not None
-        started, owed, answered = self._now(), process.owed + 1, model.answered
+        model.asked += 1
+        started, owed, asked = self._now(), process.owed + 1, model.asked
         outcome: Outcome | None = None
         try:
             scores, seconds = await process.score(request.table, request.rows, deadline=until)
             outcome = Outcome.OK
-            model.answered += 1
         except TimeoutError:
             limiter.late()
-            # While others were answered it waited its turn, and it is the limit that was too high.
-            if owed == 1 or model.answered == answered:
+            # While others were answered, given up or not, it waited its turn: the limit was too high.
+            others = owed + model.asked - asked - process.owed
+            if owed == 1 or others <= 0:
                 outcome = self._too_late(until - started)
             return Answer(Reason.DEADLINE)
         except ModelGoneError:

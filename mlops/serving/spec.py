@@ -210,9 +210,9 @@ class ServingSpec(Section):
     """When a worker counts as lost."""
     decision_log: DecisionLogSettings = DecisionLogSettings()
     """Where decisions are written down."""
-    logged_fields: tuple[str, ...] = ()
-    """What of a request may stand in log lines: `request_id`, `error_text` (what a model or
-    heuristic writes into its own exception) or names of context columns; nothing else ever does."""
+    logged_fields: tuple[Literal["error_text"], ...] = ()
+    """What may stand in log lines although a request may be quoted there: `error_text`, what a
+    model or heuristic writes into its own exception. Nothing else of a request ever does."""
     faults_allowed: bool = False
     """Whether the fault switches for drills may be used."""
     without: tuple[Protection, ...] = ()

@@ -16,7 +16,7 @@ from mlops.contracts.explanation import Explainer
 from mlops.contracts.roles import candidate, context
 from mlops.contracts.row import FieldError, InvalidRequestError, Request, RowDecoder
 from mlops.contracts.schema import DataFrameModel, Field, Schema, as_frame, read_domain, validate
-from mlops.serving.instruments import RULES
+from mlops.serving.series import RULES
 from tests.components.requests import drawn
 
 SCHEMAS: dict[str, Schema] = {
