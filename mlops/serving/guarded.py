@@ -210,7 +210,7 @@ class Asker:
             outcome = Outcome.OK
         except TimeoutError:
             limiter.late()
-            # While others were answered, given up or not, it waited its turn: the limit was too high.
+            # While others were answered, given up or not, it waited: the limit was too high.
             others = owed + model.asked - asked - process.owed
             if owed == 1 or others <= 0:
                 outcome = self._too_late(until - started)
