@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             request: The request.
             reply: The answer.
         """
-        if self._stage != _ASKED:
+        if self._stage != _ASKED or self._transport.is_closing():
             return  # the caller is gone, or is being cut off
         roster = self._roster
         reader = self._reader
@@ -273,7 +273,8 @@ class Connection(asyncio.Protocol):
         watcher.refused(refused.code)
         if refused.code == 400:
             watcher.closed("malformed")
-        self._transport.write(self._roster.heads.render(refused.reply(), CLOSE))
+        if not self._transport.is_closing():
+            self._transport.write(self._roster.heads.render(refused.reply(), CLOSE))
         self._leave(linger=True)
 
     def _discard(self, size: int) -> None:

@@ -132,6 +132,8 @@ class HttpServer:
 
     def _sweep_now(self) -> None:
         self._sweep = None
-        self._roster.sweep()
-        if self._acceptors or self._arriving or self._roster.open:
-            self._sweep_later()
+        try:
+            self._roster.sweep()
+        finally:
+            if self._acceptors or self._arriving or self._roster.open:
+                self._sweep_later()
