@@ -115,7 +115,7 @@ def test_hung_model_costs_no_answer_and_pages_and_resolves(
             query = 'ALERTS{alertstate="firing",severity="page",slo=~".*model-served"}'
             return bool(prometheus.query(query, at=datetime.now(UTC)))
 
-        eventually(lambda: _model_answers(server, trained), within_s=20, what="the model")
+        eventually(lambda: _model_answers(server, trained), within_s=60, what="the model")
         healthy = traffic(server, trained.bundle)
         asyncio.run(healthy.run(requests=300))
         sources = Phase("healthy", healthy.answers).sources()
@@ -157,6 +157,7 @@ def test_hung_model_costs_no_answer_and_pages_and_resolves(
 def test_broken_model_is_answered_for_by_the_heuristic(
     trained: Trained, server: Server, fault: str, reason: str
 ) -> None:
+    eventually(lambda: _model_answers(server, trained), within_s=60, what="the model")
     server.fault(fault)
     broken = traffic(server, trained.bundle)
     asyncio.run(broken.run(requests=100))
