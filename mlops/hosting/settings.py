@@ -19,7 +19,7 @@ class HttpSettings(Section):
     closed for the new one: connections are not requests, and idle ones must not keep others out."""
     request_s: Annotated[float, Field(gt=0, le=600)] = 5.0
     """Seconds from a request's first byte (of a new connection: from its start) to its last; a
-    slower sender gets 408 and is closed."""
+    slower sender gets 408 and is closed; one that never sent a byte is closed without an answer."""
     idle_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     """Seconds that a connection may stay open between two requests."""
 
