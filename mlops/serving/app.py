@@ -115,10 +115,12 @@ class App:
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
         self._desk = desk
+        self.limiter = Limiter.of(spec, clock)
+        """What bounds the pages that wait, and so the work of a model that runs inline."""
         self._admission = Admission(
             spec.limit,
             self,
-            limiter=Limiter.of(spec, clock),
+            limiter=self.limiter,
             clock=clock,
             call_soon=call_soon,
             watcher=instruments,

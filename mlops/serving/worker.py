@@ -78,7 +78,11 @@ def run_worker(seat: Seat, start: Start, clock: Clock) -> None:
         clock: The time.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_Worker(seat, start, clock).run())
+        runner.run(_live(seat, start, clock))
+
+
+async def _live(seat: Seat, start: Start, clock: Clock) -> None:
+    await _Worker(seat, start, clock).run()
 
 
 class _Watch:
@@ -129,6 +133,14 @@ class _Worker:
             _Watch(self._instruments, self._desk), clock, random.Random().random,  # noqa: S311 - no secret hangs on it
             lambda: self._desk.fault,
         )  # fmt: skip
+        self._app = App(
+            self._desk,
+            settings.serving,
+            instruments=self._instruments,
+            clock=clock,
+            new_id=lambda: secrets.token_hex(8),
+            call_soon=asyncio.get_running_loop().call_soon,
+        )
         self._stopped = asyncio.Event()
         self._asks: dict[int, Callable[[int, bytes], None]] = {}
         self._last_ask = 0
@@ -160,7 +172,9 @@ class _Worker:
         self._desk.heed()
         engine = self._desk.engine
         if engine is not None and engine.model is not None:
-            self._instruments.model_limit(engine.model.limiter.limit)
+            outside = engine.model.process is not None
+            limiter = engine.model.limiter if outside else self._app.limiter
+            self._instruments.model_limit(limiter.limit)
         every_s = self._settings.serving.supervision.heartbeat_ms / 1000
         asyncio.get_running_loop().call_later(every_s, self._beat)
 
@@ -174,18 +188,12 @@ class _Worker:
 
     def _listen(self) -> None:
         start, serving = self._start, self._settings.serving
-        app = App(
-            self._desk,
-            serving,
-            instruments=self._instruments,
-            clock=self._clock,
-            new_id=lambda: secrets.token_hex(8),
-            call_soon=asyncio.get_running_loop().call_soon,
-        )
         limits = serving.http
         if not serving.protects(Protection.SENDER_DEADLINE):
             limits = limits.model_copy(update={"request_s": 600.0, "idle_s": 600.0})
-        public = HttpServer(app, limits, clock=self._clock, watcher=_Callers(self._instruments))
+        public = HttpServer(
+            self._app, limits, clock=self._clock, watcher=_Callers(self._instruments)
+        )
         public.listen(start.public)
         self._servers.append(public)
         if start.admin is not None:
