@@ -18,7 +18,7 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with the locked dependencies; as root on Debian also system packages
 
-$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c mlops/proofs/_search.c tools/setup.sh
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c mlops/models/_sweep.h mlops/contracts/_rows.c mlops/proofs/_search.c tools/setup.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh
 	@touch $(READY)
 
@@ -47,7 +47,7 @@ recording: $(READY) ## record the picture of the demo in the README again
 	$(BIN)/python tools/record_demo.py
 
 bench: $(READY) ## measure; results go to benchmarks/results
-	@for each in kernel command_line jobboard contracts checks cost bounds monotone; do \
+	@for each in kernel command_line jobboard contracts checks cost bounds monotone serving; do \
 		echo "== $$each"; $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 lock: $(READY) ## resolve the dependencies again
@@ -55,6 +55,8 @@ lock: $(READY) ## resolve the dependencies again
 		--generate-hashes --no-emit-index-url -q -o requirements/dev.txt --upgrade
 	echo 'uv' | $(BIN)/uv pip compile - --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url -q -o requirements/uv.txt --upgrade
+	$(BIN)/uv pip compile requirements/peers.in --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url -q -o requirements/peers.txt --upgrade
 
 clean: ## remove what was built
 	rm -rf $(VENV) .mlops build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

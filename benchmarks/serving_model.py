@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.kernel import CATEGORIES, CODES, Case
-from benchmarks.kernel import _case as fitted_case
+from benchmarks.kernel import boosted_case as fitted_case
 from benchmarks.peers.pipeline import FILE, Categories
 from mlops.contracts.domain import Column, Domain, Table
 from mlops.contracts.row import RowDecoder

@@ -21,6 +21,7 @@ include=$("$PYTHON" -c 'import sysconfig; print(sysconfig.get_paths()["include"]
 need "$include/Python.h" "python$version-dev"
 need prometheus prometheus
 need curl curl
+need faketime faketime
 set -- /usr/lib/postgresql/*/bin/postgres # Debian keeps it off PATH
 command -v postgres >/dev/null 2>&1 || need "$1" postgresql
 if [ -n "$missing" ]; then

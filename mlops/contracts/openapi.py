@@ -44,13 +44,32 @@ def _reference(name: str) -> Json:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
+_HEADERS: dict[str, dict[str, Json]] = {
+    "X-Deadline-Ms": {
+        "description": "Milliseconds until the caller stops waiting, if fewer than the service's.",
+        "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": 600_000},
+    },
+    "X-Priority": {
+        "description": "Who is refused last when not all can be answered.",
+        "schema": {"type": "string", "enum": ["critical", "normal", "sheddable"]},
+    },
+}
+
+
+def _header(name: str, **more: Json) -> dict[str, Json]:
+    return {"name": name, "in": "header", "required": False, **more}
+
+
 def _decide() -> dict[str, Json]:
     refused = {
-        "400": "The message is no complete HTTP request.",
+        "400": "The message is no complete HTTP request, or a header of ours is wrong.",
         "405": "Another method than POST.",
+        "408": "The request did not arrive whole in time.",
         "413": "The body is too large.",
         "415": "The body is compressed or no JSON.",
         "422": "The request breaks the contract; each field is named.",
+        "431": "The headers are too large.",
+        "503": "There is no capacity for it in its time, or only a model may answer and none can.",
     }
     answers: dict[str, Json] = {
         "200": {"description": "The decision.", "content": _reference("Decision")}
@@ -60,6 +79,7 @@ def _decide() -> dict[str, Json]:
     return {
         "operationId": "decide",
         "summary": "Order candidates.",
+        "parameters": [_header(name, **more) for name, more in _HEADERS.items()],
         "requestBody": {"required": True, "content": _reference("Request")},
         "responses": answers,
     }

@@ -14,6 +14,7 @@ from typing import cast
 import msgspec
 
 from mlops.base.clock import Clock
+from mlops.contracts.columns import Columns
 from mlops.contracts.domain import Floats, Texts
 from mlops.contracts.row import Request
 from mlops.serving.spec import CacheSpec
@@ -100,8 +101,13 @@ def key(request: Request, bundle: str) -> bytes:
     """
     hashed = hashlib.blake2b(bundle.encode(), digest_size=16)
     hashed.update(_encode(request.ids))
+    table = request.table
+    if isinstance(table, Columns):  # as every decoded request has it
+        hashed.update(_encode(table.texts))
+        hashed.update(table.numbers.tobytes())
+        return hashed.digest()
     numbers = []
-    for values in request.table.values():  # their order is the contract's
+    for values in table.values():  # their order is the contract's
         if values.dtype == object:
             hashed.update(_encode(cast("Texts", values).tolist()))
         else:

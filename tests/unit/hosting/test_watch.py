@@ -83,7 +83,7 @@ def test_pause_does_not_use_up_the_time_to_boot(scene: Scene) -> None:
 
 def test_short_silence_is_looked_for_more_often() -> None:
     shared = Shared(members=1, numbers=1, flags=0)
-    settings = SupervisionSettings(silent_ms=80.0)
+    settings = SupervisionSettings(heartbeat_ms=20.0, silent_ms=80.0)
     assert Watch(shared, settings, 0.0).tick_s == pytest.approx(0.02)
 
 
