@@ -113,6 +113,8 @@ class Connection(asyncio.Protocol):
             self._expect_rest()
             return
         roster.idle.pop(self, None)
+        if self._timed == _BEGUN:
+            roster.receiving.pop(self, None)
         self._stage = _ASKED
         exchange = self._asked = _Exchange(self, request)
         try:
@@ -206,6 +208,7 @@ class Connection(asyncio.Protocol):
         if self._timed != _BEGUN and self._reader.begun:
             roster = self._roster
             roster.idle.pop(self, None)
+            roster.receiving[self] = None
             if self._timed != _FRESH:
                 self.due = roster.monotonic() + roster.settings.request_s
             self._timed = _BEGUN

@@ -16,6 +16,8 @@ SWEEP_S = 0.25
 """Seconds between two sweeps."""
 
 _MOST_LINGERING = 64
+_PATIENCE_S = 0.25
+"""Seconds that an unfinished request is safe from making way for a newcomer."""
 
 
 class HttpWatcher(Protocol):
@@ -60,6 +62,7 @@ class Roster:
 
     Attributes:
         idle: Connections between two requests, longest idle first.
+        receiving: Connections whose request has begun and is not whole, longest begun first.
         lingering: Connections that were refused and are read until their sender has the answer.
         leaving: Whether the server drains, so that each answer is its connection's last.
 
@@ -72,7 +75,8 @@ class Roster:
 
     __slots__ = (
         "_swept", "clock", "handler", "head_parser", "heads", "idle", "leaving", "lingering",
-        "monotonic", "open", "settings", "watcher",
+        "monotonic", "open", "receiving", "settings",
+        "watcher",
     )  # fmt: skip
 
     def __init__(
@@ -87,32 +91,51 @@ class Roster:
         self.heads = ReplyHeads(clock.now())
         self.open: set[Member] = set()
         self.idle: dict[Member, None] = {}
+        self.receiving: dict[Member, None] = {}
         self.lingering: dict[Member, None] = {}
         self.leaving = False
         self._swept = clock.monotonic()
 
     def enter(self, member: Member) -> bool:
-        """Let a new connection in; if there are too many, in the place of an idle one.
+        """Let a new connection in; if there are too many, in the place of another.
+
+        The one idle the longest makes way, else the one whose request has been under way the
+        longest: connections that only hold a place cannot keep out those that ask.
 
         Returns:
             Whether there is room for its requests.
         """
         room = True
         while len(self.open) - len(self.lingering) >= self.settings.max_connections:
-            longest = next(iter(self.idle), None)
-            if longest is None:
+            if not self._evict():
                 room = False
                 break
-            self.watcher.closed("evicted")
-            longest.dismiss()
-            self.leave(longest)
         self.open.add(member)
         self.watcher.connections(len(self.open))
         return room
 
+    def _evict(self) -> bool:
+        """Close one connection for a newcomer; returns whether there was one to close."""
+        longest = next(iter(self.idle), None)
+        if longest is not None:
+            self.watcher.closed("evicted")
+            longest.dismiss()
+            self.leave(longest)
+            return True
+        slowest = next(iter(self.receiving), None)
+        now = self.monotonic()
+        if slowest is None or slowest.due - now > self.settings.request_s - _PATIENCE_S:
+            return False
+        self.receiving.pop(slowest)
+        slowest.expire(now)
+        if slowest not in self.lingering:
+            self.leave(slowest)
+        return True
+
     def leave(self, member: Member) -> None:
         """Strike off a connection."""
         self.idle.pop(member, None)
+        self.receiving.pop(member, None)
         self.lingering.pop(member, None)
         if member in self.open:
             self.open.remove(member)
@@ -121,6 +144,7 @@ class Roster:
     def linger(self, member: Member) -> None:
         """Let a refused connection stay a while outside of the limit, in a limited number."""
         self.idle.pop(member, None)
+        self.receiving.pop(member, None)
         self.lingering[member] = None
         if len(self.lingering) > _MOST_LINGERING:
             oldest = next(iter(self.lingering))

@@ -203,6 +203,33 @@ def test_silent_connections_do_not_keep_others_out(small: Running) -> None:
     close(crowd)
 
 
+def test_slowest_sender_makes_way_where_all_are_sending(small: Running) -> None:
+    crowd = [small.caller() for _ in range(8)]
+    for each in crowd:
+        each.send(post(b"abc")[:20])
+    time.sleep(0.4)  # longer than an unfinished request is safe
+    with small.caller() as caller:
+        assert caller.ask(get("/")).code == 200
+    assert crowd[0].answer().code == 408
+    assert small.watcher.causes == ["slow"]
+    for each in crowd[1:]:
+        each.send(post(b"abc")[20:])
+        assert each.answer().code == 200
+    close(crowd)
+
+
+def test_sender_that_has_just_begun_does_not_make_way(small: Running) -> None:
+    crowd = [small.caller() for _ in range(8)]
+    for each in crowd:
+        each.send(post(b"abc")[:20])
+    with small.caller() as caller:
+        assert caller.ask(get("/")).code == 503
+    for each in crowd:
+        each.send(post(b"abc")[20:])
+        assert each.answer().code == 200
+    close(crowd)
+
+
 def test_while_all_connections_are_busy_a_new_one_is_sent_away(small: Running) -> None:
     crowd = [small.caller() for _ in range(8)]
     for each in crowd:
