@@ -23,7 +23,7 @@ from mlops.serving.engine import Engine
 from mlops.serving.faults import Fault, FaultKind
 from mlops.serving.instruments import Instruments
 from mlops.serving.limiter import Limiter
-from mlops.serving.spec import ServingSpec
+from mlops.serving.spec import Protection, ServingSpec
 
 DECIDE = "/v1/decide"
 _METRICS = b"text/plain; version=0.0.4; charset=utf-8"
@@ -128,6 +128,7 @@ class App:
         self._instruments = instruments
         self._monotonic = clock.monotonic
         self._new_id = new_id
+        self._closed_labels = spec.protects(Protection.LABEL_SETS)
         self._encoder = AnswerEncoder()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -281,6 +282,8 @@ class App:
     def _probe(self, request: HttpRequest) -> Reply:
         path = request.path
         if path not in ("/healthz", "/readyz", "/metrics", "/openapi.json"):
+            if not self._closed_labels:
+                self._instruments.count_path(path)
             return _problem(404, f"no such path; decisions are at POST {DECIDE}")
         if request.method not in ("GET", "HEAD"):
             return _problem(405, "only GET", allow=_GET)

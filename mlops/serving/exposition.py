@@ -51,11 +51,16 @@ class Exposition:
         self._bundles: dict[str, Named | None] = {}
         self._between: list[str] = []
         self._places: list[int] = []
+        self._open: dict[str, int] = {}
 
     def name_bundles(self, current: Named | None, previous: Named | None) -> None:
         """Name the bundle that is served and the one before it, where there is one."""
         self._bundles = {"current": current, "previous": previous}
         self._between = []  # laid out by the next scrape, since this is said between two answers
+
+    def count_open(self, path: str) -> None:
+        """Count by what callers send, as a drill without closed label sets does."""
+        self._open[path] = self._open.get(path, 0) + 1
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
@@ -67,7 +72,8 @@ class Exposition:
         values.append(1.0)
         told = [_number(values[place]) for place in self._places]
         parts = [part for pair in zip(self._between, told, strict=False) for part in pair]
-        return "".join((*parts, self._between[-1])).encode()
+        more = [f'drill_paths_total{{path="{path}"}} {n}\n' for path, n in self._open.items()]
+        return "".join((*parts, self._between[-1], *more)).encode()
 
     def _lay_out(self) -> None:
         layout = _Layout(self._service, self._bundles)

@@ -83,6 +83,10 @@ class Instruments:
             at = self._requests[400 if 400 <= code < 500 else 500]
         self._numbers[at] += 1.0
 
+    def count_path(self, path: str) -> None:
+        """Count by a path that a caller made up; only a drill asks for that."""
+        self._exposition.count_open(path)
+
     def connections(self, open_now: int) -> None:
         """Record the open connections."""
         self._connections.set(open_now)

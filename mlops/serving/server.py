@@ -218,6 +218,14 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class _WallClock(SystemClock):
+    """A drill's clock: it measures durations by the time of day, which can be set."""
+
+    def monotonic(self) -> float:
+        """Return seconds since 1970."""
+        return self.now().timestamp()
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     """End a boot that is told to stop: nothing was promised yet."""
     del number, frame
@@ -237,10 +245,12 @@ def main() -> int:
         command = [sys.executable, "-m", "mlops.serving.server", sys.argv[1]]
         os.execv(sys.executable, command)  # noqa: S606 - no shell, fixed program
     path = Path(sys.argv[1])
-    clock = SystemClock()
+    clock: Clock = SystemClock()
     try:
         settings = read_settings(path)
         configure(settings.service, clock)
+        if not settings.serving.protects(Protection.MONOTONIC_CLOCK):
+            clock = _WallClock()
         return run(settings, path, clock)
     except MlopsError as error:
         hint = f"      {error.hint}\n" if error.hint else ""
