@@ -238,7 +238,8 @@ class _Worker:
         messages = self._seat.receive()
         if messages is None:  # the supervisor is gone, and so will this process be
             asyncio.get_running_loop().remove_reader(self._seat.control)
-            self._stopped.set()
+            if self._settings.serving.protects(Protection.DEATH_SIGNAL):
+                self._stopped.set()
             return
         for content in messages:
             match to_worker(content):

@@ -3,17 +3,19 @@
 import json
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from mlops.cli.demo_traffic import bodies
 from mlops.contracts.row import RowDecoder
-from mlops.models.artifact import BundleRef, load
+from mlops.models.artifact import BundleRef, load, write
+from mlops.models.heuristics import FittedHeuristic
 from mlops.serving.settings import ServeSettings
 from tests.components.postgres import RunningPostgres, running_postgres
 from tests.components.releases import Keys, signed_bundle
+from tests.fakes.own_heuristics import ByFee
 
 SERVICE = "search_ranking"
 CANDIDATES = 10
@@ -32,6 +34,7 @@ class Ground:
         stranger: Who may not.
         first: The bundle that serves.
         second: Another one of the same contract, released in the same second.
+        own: The first with a heuristic of a user's own class, named `own`.
         stack: Ends what was started.
     """
 
@@ -40,6 +43,7 @@ class Ground:
     stranger: Keys
     first: BundleRef
     second: BundleRef
+    own: BundleRef
     stack: ExitStack
 
     @classmethod
@@ -47,14 +51,9 @@ class Ground:
         keys, stranger = Keys.made(folder / "keys"), Keys.made(folder / "stranger")
         root = folder / "bundles"
         trees = "hist_gradient_boosting"
-        return cls(
-            folder,
-            keys,
-            stranger,
-            signed_bundle(SERVICE, root, keys, model=trees, at_s=RELEASED_S),
-            signed_bundle(SERVICE, root, keys, at_s=RELEASED_S),
-            stack,
-        )
+        first = signed_bundle(SERVICE, root, keys, model=trees, at_s=RELEASED_S)
+        second = signed_bundle(SERVICE, root, keys, at_s=RELEASED_S)
+        return cls(folder, keys, stranger, first, second, _with_own(first, root, keys), stack)
 
     @cached_property
     def _postgres(self) -> RunningPostgres:
@@ -126,6 +125,14 @@ class Ground:
             **top,
         }
         return ServeSettings.model_validate_json(json.dumps(content))
+
+
+def _with_own(ref: BundleRef, root: Path, keys: Keys) -> BundleRef:
+    parts = load(ref.path).parts
+    mine = FittedHeuristic("custom", f"{ByFee.__module__}.{ByFee.__qualname__}", ByFee())
+    own = write(replace(parts, heuristics={**parts.heuristics, "own": mine}, golden=None), root)
+    keys.sign(own.path, at_s=RELEASED_S)
+    return own
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.faults import (
     rows_bundle,
     rows_callers,
+    rows_heuristic,
     rows_life,
     rows_log,
     rows_model,
@@ -28,6 +29,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 ROUNDS = 3
 ROWS = (
     *rows_model.ROWS,
+    *rows_heuristic.ROWS,
     *rows_process.ROWS,
     *rows_bundle.ROWS,
     *rows_log.ROWS,
