@@ -52,6 +52,7 @@ class Supervisor:
         drain_s: Seconds that the members are given to stop. A later role gets one more second if
             those before have used them up.
         die_together: Whether the members die with this process, however it ends (Linux only).
+        replaces: False for a drill in which nobody takes a dead member's place.
     """
 
     def __init__(  # noqa: PLR0913 - what a service consists of, joined in one place
@@ -65,6 +66,7 @@ class Supervisor:
         listeners: Sequence[socket.socket],
         drain_s: float,
         die_together: bool = True,
+        replaces: bool = True,
     ) -> None:
         self._shared = shared
         self._clock = clock
@@ -72,6 +74,7 @@ class Supervisor:
         self._listeners = listeners
         self._drain_s = drain_s
         self._die_together = die_together
+        self._replaces = replaces
         every = [role for role in roles for _ in range(role.count)]
         self._members = [
             Member(at, role, Backoff(settings.longest_pause_s), restart_at=-math.inf)
@@ -324,7 +327,7 @@ class Supervisor:
         if member.stopping:
             assert stopping is not None
             stopping.ended(status)
-        elif stopping is None or not member.role.listens:
+        elif self._replaces and (stopping is None or not member.role.listens):
             pause_s = member.backoff.pause_s(lived_s=lived_s, at_work=work != 0)
             member.restart_at = now + pause_s
         _log.log(

@@ -40,6 +40,8 @@ _MORE_S = 2.0
 """Seconds that the writer of the decision log gets on top of the workers' drain."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TOKEN_BYTES = 4096
+_SILENT_S = 5
+"""Seconds after which Linux hands over a connection on which nothing came, for us to close."""
 _log = logging.getLogger(__name__)
 
 
@@ -96,6 +98,7 @@ def run(settings: ServeSettings, settings_path: Path, clock: Clock) -> int:
             listeners=[public] if admin is None else [public, admin],
             drain_s=serving.drain_s + _MORE_S,
             die_together=serving.protects(Protection.DEATH_SIGNAL),
+            replaces=serving.protects(Protection.REPLACEMENT),
         )
         overseer.attach(supervisor)
         return supervisor.run()
@@ -210,6 +213,9 @@ def _listen(host: str, port: int, key: str) -> socket.socket:
             hint=f"stop what uses the port, or set serving.{key}=0 for a free one",
         ) from error
     listener.setblocking(False)
+    if hasattr(socket, "TCP_DEFER_ACCEPT"):
+        # Linux hands a connection over with its first bytes: who only connects takes no place.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENT_S)
     return listener
 
 

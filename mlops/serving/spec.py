@@ -132,6 +132,7 @@ class Protection(StrEnum):
     SPOT_CHECK = "spot_check"
     BREAKER = "breaker"
     STANDBY = "standby"
+    REPLACEMENT = "replacement"
     HEARTBEAT = "heartbeat"
     DEATH_SIGNAL = "death_signal"
     POISON_LIST = "poison_list"

@@ -23,6 +23,13 @@ _RATE, _BEFORE_S, _OUT_S, _AFTER_S = 200.0, 1.0, 2.5, 2.5
 _BOOT_S = 5.0
 _DISK_MB = 8
 _GOAL = Goal(in_time=0.999, lost=0, lost_rows=0)
+_WAITS = {
+    "without": ["spool"],
+    "deadline_ms": 5000.0,
+    "decision_log": {"durability": "group_commit"},
+}
+"""What a server does that answers when the row is stored: without files to put it in meanwhile,
+and without a deadline to its patience. Rows alone would wait in memory for longer than this."""
 
 Outage = Callable[[Server], contextlib.AbstractContextManager[object]]
 
@@ -153,13 +160,13 @@ def _until_ready(server: Server, began: float) -> float | None:
 
 ROWS = (
     Row("decision database locked (SQLite)", _GOAL, _sqlite_locked,
-        unguarded={"without": ["log_queue"]}),
+        unguarded=_WAITS),
     Row("decision database hung (PostgreSQL)", _GOAL, lambda s: _with_postgres(s, _frozen),
-        unguarded={"without": ["log_queue"]}),
+        unguarded=_WAITS),
     Row("decision database down (PostgreSQL)", _GOAL, lambda s: _with_postgres(s, _down),
-        unguarded={"without": ["spool"], "decision_log": {"memory_bytes": 65536}}),
+        unguarded=_WAITS),
     Row("boot without bundle and database", Goal(in_time=0.999, lost=0, back_s=_BOOT_S),
         _boot_without, unguarded={"fallback": "error", "holdout": {"share": 0}}),
     Row("disk full", Goal(in_time=0.999, lost=0, lost_rows=0), _disk_full,
-        unguarded={"without": ["log_queue"]}),
+        unguarded=_WAITS),
 )  # fmt: skip

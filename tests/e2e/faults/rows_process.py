@@ -36,12 +36,12 @@ def _one(number: signal.Signals) -> Fault:
 def _all_answer(server: Server, samples: Sequence[Sample], since: float) -> float | None:
     """Wait until as many workers as before answer, none of them the one that was hit."""
     del samples
-    hit = server.seen[-1]
+    hit, workers = server.seen[-1], server.settings.serving.workers
     while time.monotonic() < since + 5.0:
         with contextlib.suppress(OSError, ValueError):
-            if not alive(hit) and len(server.workers()) == _WORKERS:
+            if not alive(hit) and len(server.workers()) == workers:
                 status = server.status()
-                if len(status["workers"]) == status["model_ready"] == _WORKERS:
+                if len(status["workers"]) == status["model_ready"] == workers:
                     return time.monotonic() - since
         time.sleep(0.02)
     return None
@@ -145,7 +145,7 @@ def _worker(number: signal.Signals) -> Callable[[Scene], Observed]:
 
 ROWS = (
     Row("worker SIGKILL", _GOAL, _worker(signal.SIGKILL), changes=_FOUR,
-        unguarded={"workers": 1}),
+        unguarded={"without": ["replacement"]}),
     Row("worker SIGSTOP", _GOAL, _worker(signal.SIGSTOP), changes=_FOUR,
         unguarded={"without": ["heartbeat"]}),
     Row("poison request every second", _GOAL, _poisoned, changes=_FOUR,

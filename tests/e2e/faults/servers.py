@@ -167,7 +167,10 @@ def start(
         )
     assert process.stdout is not None
     line = process.stdout.readline()
-    assert line, log.read_text()[-4000:]
+    if not line:
+        process.stdout.close()
+        stop(process)
+        raise AssertionError(log.read_text()[-4000:])
     said = json.loads(line)
     ready_s = time.monotonic() - started
     port, admin_port = (int(said[name].rpartition(":")[2]) for name in ("url", "admin_url"))
