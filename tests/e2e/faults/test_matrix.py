@@ -24,9 +24,9 @@ from tests.e2e.faults.ground import Ground
 from tests.e2e.faults.scene import Row
 from tests.e2e.faults.table import Table
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-ROUNDS = 3
+ROUNDS = 5
 ROWS = (
     *rows_model.ROWS,
     *rows_heuristic.ROWS,
