@@ -20,7 +20,7 @@ from mlops.models.manifest import read_folder
 from mlops.models.refusal import Refusal, RefusedBundleError
 from mlops.models.signature import Trust
 
-_DOWNGRADE = "to go back to it on purpose, use --allow-downgrade, or sign it again"
+_DOWNGRADE = 'to go back to it on purpose, reload with "allow_downgrade": true, or sign it again'
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,12 +171,12 @@ class Rollover:
         try:
             settings = self._loader.reread(self.current.settings)
         except MlopsError as error:
-            self._refuse(answer, 422, "settings", error.message)
+            self._refuse(answer, 422, "settings", _told(error))
             return
         try:
             path = self._loader.locate(reference or settings.reference, settings)
         except MlopsError as error:
-            self._refuse(answer, 409, getattr(error, "reason", "missing"), error.message)
+            self._refuse(answer, 409, getattr(error, "reason", "missing"), _told(error))
             return
         attempt = _Attempt(settings, path, allow_downgrade, answer)
         self._attempt = attempt
@@ -187,7 +187,7 @@ class Rollover:
                 bundle = loader.accept(path, current, allow_downgrade=allow_downgrade, golden=True)
             except MlopsError as error:
                 reason = str(getattr(error, "reason", "invalid"))
-                return encode(Verdict(reason=reason, problem=error.message))
+                return encode(Verdict(reason=reason, problem=_told(error)))
             return encode(Verdict(bundle.ref.digest, loader.lane(bundle, settings)))
 
         within_s = settings.serving.swap.load_s
@@ -215,7 +215,7 @@ class Rollover:
                 attempt.path, self.current, allow_downgrade=attempt.allow_downgrade, golden=False
             )
         except MlopsError as error:
-            self._end(attempt, getattr(error, "reason", "changed"), error.message)
+            self._end(attempt, getattr(error, "reason", "changed"), _told(error))
             return
         if bundle.ref.digest != verdict.digest:
             self._end(attempt, "changed", "it changed while it was loaded")
@@ -315,3 +315,7 @@ class Rollover:
 
     def _tell(self, member: int, message: ToWorker) -> None:
         self._crew.tell(member, encode(message))
+
+
+def _told(error: MlopsError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
