@@ -31,7 +31,7 @@ from mlops.serving.loading import FileLoader, read_settings, trust_of
 from mlops.serving.overseer import WORKER, Overseer
 from mlops.serving.series import SIZE
 from mlops.serving.settings import ServeSettings
-from mlops.serving.spec import Protection
+from mlops.serving.spec import Protection, ServingSpec
 from mlops.serving.worker import Start, run_worker
 
 _BACKLOG = 2048
@@ -68,9 +68,8 @@ def run(settings: ServeSettings, settings_path: Path, clock: Clock) -> int:
     loader = FileLoader(settings_path, trust=trust_of(serving), clock=clock)
     with contextlib.ExitStack() as stack:
         public = stack.enter_context(_listen(serving.host, serving.port, "port"))
-        admin: socket.socket | None = None
-        if serving.admin_port is not None:
-            admin = _listen(serving.admin_host, serving.admin_port, "admin_port")
+        admin = _admin(serving)
+        if admin is not None:
             stack.enter_context(admin)
         shared = Shared(members=serving.workers + logs, numbers=SIZE, flags=COUNT)
         shared.flags[Flag.FAULT_KIND], shared.flags[Flag.FAULT_AMOUNT] = fault.to_numbers()
@@ -86,11 +85,11 @@ def run(settings: ServeSettings, settings_path: Path, clock: Clock) -> int:
         def write(seat: Seat) -> None:
             _write(seat, [way[1] for way in ways], settings, clock)
 
-        roles = [Role(WORKER, serving.workers, work)]
-        if logs:
-            roles.append(Role("decision_log", 1, write, listens=False))
         supervisor = Supervisor(
-            roles,
+            [
+                Role(WORKER, serving.workers, work),
+                *([Role("decision_log", 1, write, listens=False)] if logs else []),
+            ],
             shared,
             _supervision(settings),
             clock=clock,
@@ -197,6 +196,12 @@ def _token(file: str | None) -> bytes | None:
             hint="write one with: openssl rand -hex 32",
         )
     return token
+
+
+def _admin(serving: ServingSpec) -> socket.socket | None:
+    if serving.admin_port is None:
+        return None
+    return _listen(serving.admin_host, serving.admin_port, "admin_port")
 
 
 def _listen(host: str, port: int, key: str) -> socket.socket:
