@@ -15,7 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="rewrite the files in tests/golden from what the code now generates",
     )
     parser.addoption(
-        "--soak-minutes", type=float, default=1.0, help="how long the soak test runs (1)"
+        "--soak-minutes", type=float, default=5.0, help="how long the soak test runs (5)"
     )
 
 

@@ -1,6 +1,6 @@
 """A soak: under steady load no process grows, and no connection, file or process is left over.
 
-A minute by default; `--soak-minutes N` makes it longer.
+Five minutes by default; `--soak-minutes N` makes it longer or shorter.
 """
 
 import time
