@@ -21,7 +21,7 @@ _AT_ONCE = 15
 """Slow senders that come in a twentieth of a second: they are slow, not a flood."""
 _LARGE = 8 * 2**20
 _UNFELT_MS = 10.0
-"""A fifth of the deadline: below it the p99 of a few requests tells of the machine, not of a row."""
+"""A fifth of the deadline: below it the p99 of a few requests tells of the machine only."""
 _SPARE = {"workers": 1, "http": {"max_connections": 400, "request_s": 2.0}}
 _FULL = {"http": {"max_connections": 100}, "without": ["sender_deadline"]}
 """Fewer places than slow senders, who may keep theirs: only making way for newcomers is left."""
