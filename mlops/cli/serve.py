@@ -17,7 +17,7 @@ from mlops.contracts.domain import Domain
 from mlops.decision_log.target import parse_url
 from mlops.models.artifact import FILES, resolve
 from mlops.models.manifest import read_folder
-from mlops.serving.settings import ServeSettings
+from mlops.serving.settings import ONE_THREAD, ServeSettings
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -111,8 +111,6 @@ def _become_server(path: Path) -> None:
     """Replace this process: the server keeps the pid and none of what was imported here."""
     sys.stdout.flush()
     sys.stderr.flush()
-    # Set before it imports numpy, whose own threads would be lost in every fork.
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+    os.environ.update(ONE_THREAD)
     command = [sys.executable, "-m", "mlops.serving.server", str(path)]
     os.execv(sys.executable, command)  # noqa: S606 - no shell, fixed program

@@ -17,6 +17,7 @@ from mlops.contracts.domain import Table
 from mlops.serving.faults import Fault
 from mlops.serving.lane import ModelGoneError
 from mlops.serving.model_worker import OUT_OF_MEMORY, WorkerSettings
+from mlops.serving.settings import ONE_THREAD
 from mlops.serving.wire import Answer, AnswerStream, Ask, NoMessageError, pack, split_table
 
 _log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ _STDERR = 2  # what a user's own class prints has no place on the worker's stdou
 _READ_BYTES = 1 << 16
 _DYING_S = 0.2  # from the end of its socket to its own; a kill in between would hide the cause
 _REAP_S = 5.0
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class Owner(Protocol):
@@ -241,7 +241,7 @@ def _start(settings: WorkerSettings, connection: int) -> subprocess.Popen[bytes]
         pass_fds=[connection],
         stdin=subprocess.DEVNULL,
         stdout=_STDERR,
-        env={**os.environ, **_ONE_THREAD},
+        env={**os.environ, **ONE_THREAD},
     )
     with contextlib.suppress(OSError):  # from outside, so that loading is as modest
         mine = os.getpriority(os.PRIO_PROCESS, 0)

@@ -120,15 +120,13 @@ class Desk:
     @property
     def engine(self) -> Engine | None:
         """The engine that serves."""
-        if self._flags[Flag.CHANGES] != self._seen:
-            self._heed()
+        self.heed()
         return self.engines.serving
 
     @property
     def fault(self) -> Fault:
         """The fault that is played."""
-        if self._flags[Flag.CHANGES] != self._seen:
-            self._heed()
+        self.heed()
         return self._fault
 
     def play(self, fault: Fault) -> None:
@@ -149,7 +147,7 @@ class Desk:
         self.happened("breaker", {"mode": mode.value})
 
     def heed(self) -> None:
-        """Take over what others have changed; called with each heartbeat."""
+        """Take over what others have changed, if anything."""
         if self._flags[Flag.CHANGES] != self._seen:
             self._heed()
 

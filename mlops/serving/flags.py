@@ -16,8 +16,6 @@ class Flag(IntEnum):
     """Its amount in milliseconds."""
     BREAKER_MODE = 4
     """Place of the breakers' mode among the kinds of `BreakerMode`."""
-    DRAINING = 5
-    """1 from the moment at which the service was told to stop."""
 
 
 COUNT = len(Flag)

@@ -163,7 +163,6 @@ class Overseer:
             case "drain":
                 tell(202, {"outcome": "draining"})
                 self.events.add("drain", {"asked": "by the admin port"})
-                self._shared.flags[Flag.DRAINING] = 1
                 self._who().drain()
             case "events":
                 tell(200, {"events": _newest(self.events.recent())})

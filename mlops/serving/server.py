@@ -30,7 +30,7 @@ from mlops.serving.instruments import Instruments
 from mlops.serving.loading import FileLoader, read_settings, trust_of
 from mlops.serving.overseer import WORKER, Overseer
 from mlops.serving.series import SIZE
-from mlops.serving.settings import ServeSettings
+from mlops.serving.settings import ONE_THREAD, ServeSettings
 from mlops.serving.spec import Protection, ServingSpec
 from mlops.serving.worker import Start, run_worker
 
@@ -38,7 +38,6 @@ _BACKLOG = 2048
 _NEVER_MS = 600_000.0
 _MORE_S = 2.0
 """Seconds that the writer of the decision log gets on top of the workers' drain."""
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _TOKEN_BYTES = 4096
 _SILENT_S = 5
 """Seconds after which Linux hands over a connection on which nothing came, for us to close."""
@@ -250,9 +249,8 @@ def main() -> int:
     if len(sys.argv) != 2:
         sys.stderr.write("error: name one settings file\n")
         return 2
-    if any(os.environ.get(name) != "1" for name in _THREADS):
-        # numpy has read them by now. Threads of its own would be lost in every fork.
-        os.environ.update(dict.fromkeys(_THREADS, "1"))
+    if not ONE_THREAD.items() <= os.environ.items():  # numpy has read it by now
+        os.environ.update(ONE_THREAD)
         command = [sys.executable, "-m", "mlops.serving.server", sys.argv[1]]
         os.execv(sys.executable, command)  # noqa: S606 - no shell, fixed program
     path = Path(sys.argv[1])

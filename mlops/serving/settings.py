@@ -4,6 +4,9 @@ from mlops.base.section import Section
 from mlops.contracts.domain import Domain
 from mlops.serving.spec import ServingSpec
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""Environment in which numpy starts no threads of its own, which would be lost in every fork."""
+
 
 class ServeSettings(Section):
     """What `mlops serve` resolves and the server starts from."""
