@@ -268,18 +268,23 @@ static int read_column_text(reader_t *reader, const field_t *field)
     return text == NULL ? -1 : 0;
 }
 
+static void put_missing(reader_t *reader, const field_t *field)
+{
+    if (field->kind == TEXT) {
+        Py_INCREF(Py_None);
+        reader->texts[field->place] = Py_None;
+    } else {
+        reader->row[field->place] = NAN;
+    }
+}
+
 static int read_value(reader_t *reader, const field_t *field)
 {
     if (*reader->at == 'n') {
         if (!field->nullable || !take_word(reader, "null", 4)) {
             return -1;
         }
-        if (field->kind == TEXT) {
-            Py_INCREF(Py_None);
-            reader->texts[field->place] = Py_None;
-        } else {
-            reader->row[field->place] = NAN;
-        }
+        put_missing(reader, field);
         return 0;
     }
     if (field->kind == TEXT) {
@@ -349,12 +354,7 @@ static int read_object(reader_t *reader, shape_t *shape)
             if (!field->nullable) {
                 return -1;
             }
-            if (field->kind == TEXT) {
-                Py_INCREF(Py_None);
-                reader->texts[field->place] = Py_None;
-            } else {
-                reader->row[field->place] = NAN;
-            }
+            put_missing(reader, field);
         }
     }
     return 0;
