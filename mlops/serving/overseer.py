@@ -105,7 +105,7 @@ class Overseer:
             counted=self.instruments.swap,
             clock=clock,
         )
-        self._commit(first.epoch)
+        self._commit(first)
 
     def attach(self, supervisor: Supervisor) -> None:
         """Tell who keeps the workers."""
@@ -188,12 +188,10 @@ class Overseer:
     def _shared_model_ready(self) -> int:
         return sum(self._settled.get(member, False) for member in self._who().members(WORKER))
 
-    def _commit(self, epoch: int) -> None:
+    def _commit(self, plan: Plan) -> None:
         flags = self._shared.flags
-        plan = self.rollover.current if hasattr(self, "rollover") else None
-        if plan is not None:
-            flags[Flag.BREAKER_MODE] = _MODES.index(plan.settings.serving.breaker.mode)
-        flags[Flag.EPOCH] = epoch
+        flags[Flag.BREAKER_MODE] = _MODES.index(plan.settings.serving.breaker.mode)
+        flags[Flag.EPOCH] = plan.epoch
         flags[Flag.CHANGES] += 1
 
     def _announce(self, *, late: bool = False) -> None:

@@ -122,7 +122,7 @@ class Rollover:
         first: The plan at boot; its epoch is written by the caller.
         loader: Reads settings and bundles.
         crew: The workers.
-        commit: Writes the shared epoch.
+        commit: Makes a plan the one that serves: writes the shared epoch.
         events: Told of each outcome.
         counted: Counts outcomes: `swapped`, `refused`, `rolled_back`.
         clock: Monotonic time.
@@ -134,7 +134,7 @@ class Rollover:
         *,
         loader: Loader,
         crew: Crew,
-        commit: Callable[[int], None],
+        commit: Callable[[Plan], None],
         events: Events,
         counted: Callable[[str], None],
         clock: Clock,
@@ -262,7 +262,7 @@ class Rollover:
             return
         self._attempt = None
         self.previous, self.current = self.current, attempt.plan
-        self._commit(self.current.epoch)
+        self._commit(self.current)
         self._forget()
         swap = attempt.settings.serving.swap
         self._watched_until = self._clock.monotonic() + swap.watch_s
@@ -279,7 +279,7 @@ class Rollover:
             return
         assert previous is not None
         bad, self.current, self.previous = self.current, previous, None
-        self._commit(self.current.epoch)
+        self._commit(self.current)
         self._forget()
         self._watched_until = None
         fields = {"outcome": "rolled_back", "from": bad.digest, "to": previous.digest,

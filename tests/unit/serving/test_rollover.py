@@ -104,8 +104,8 @@ class Stage:
         self.answers: list[tuple[int, dict[str, object]]] = []
         self.rollover = Rollover(
             Plan(1, settings(**changes), bundle("old")), loader=self.loader, crew=self.crew,
-            commit=self.epochs.append, events=self.events, counted=self.outcomes.append,
-            clock=self.clock,
+            commit=lambda plan: self.epochs.append(plan.epoch), events=self.events,
+            counted=self.outcomes.append, clock=self.clock,
         )  # fmt: skip
 
     def reload(self, reference: str = "new", *, allow_downgrade: bool = False) -> None:
