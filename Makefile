@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TESTS_READY := $(VENV)/.tests_ready
 export OMP_NUM_THREADS ?= 1
 export UV_PYTHON_DOWNLOADS := never
 # The public data lie beside the project where it is developed; elsewhere they are fetched.
@@ -18,14 +19,18 @@ help: ## list the targets
 
 setup: $(READY) ## make .venv with the locked dependencies; as root on Debian also system packages
 
-$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c mlops/models/_sweep.h mlops/contracts/_rows.c mlops/proofs/_search.c tools/setup.sh
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml setup.py mlops/models/_walk.c mlops/models/_sweep.h mlops/contracts/_rows.c mlops/proofs/_search.c tools/setup.sh tools/packages.sh
 	@PYTHON="$(PYTHON)" VENV="$(VENV)" sh tools/setup.sh
 	@touch $(READY)
+
+$(TESTS_READY): $(READY) tools/setup_tests.sh
+	@sh tools/setup_tests.sh
+	@touch $(TESTS_READY)
 
 demo: $(READY) ## from nothing to a guarded decision, with a drill, in one command
 	@$(BIN)/mlops demo
 
-test: $(READY) ## all tests, against real processes
+test: $(TESTS_READY) ## all tests, against real processes
 	@$(BIN)/pytest -n 2 -m "not e2e"
 	@$(BIN)/pytest -n 0 -m e2e # alone, since they hold deadlines
 
