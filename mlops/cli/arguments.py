@@ -1,7 +1,7 @@
 """Arguments: a command line taken apart into our own flags, words and Hydra's part."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from mlops.base.errors import ConfigError
@@ -20,12 +20,14 @@ class Arguments:
         hydra: Overrides and Hydra's own flags, in order.
         flags: Our own switches that were given, such as `--dry-run`.
         format: How results are printed.
+        options: Values of our own options that were given, such as `--out`.
     """
 
     words: tuple[str, ...]
     hydra: tuple[str, ...]
     flags: frozenset[str]
     format: Format
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(
@@ -34,6 +36,7 @@ def parse(
     flags: Sequence[str] = (),
     words: int = 0,
     formats: Sequence[Format] = _FORMATS,
+    options: Sequence[str] = (),
 ) -> Arguments:
     """Take a command's arguments apart.
 
@@ -42,9 +45,10 @@ def parse(
         flags: Our own switches that it takes.
         words: How many leading words it takes at most.
         formats: In which it can print its result.
+        options: Our own switches that take a value, as `--out FILE` or `--out=FILE`.
 
     Raises:
-        ConfigError: `--format` has no known value.
+        ConfigError: `--format` has no known value, or an option has none.
 
     >>> parse(["fetch", "--format=json", "seed=1"], words=1).hydra
     ('seed=1',)
@@ -52,6 +56,7 @@ def parse(
     taken: list[str] = []
     hydra: list[str] = []
     given: set[str] = set()
+    valued: dict[str, str] = {}
     format_name = "text"
     rest = list(arguments)
     while rest:
@@ -62,6 +67,9 @@ def parse(
             format_name = argument.partition("=")[2]
         elif argument in flags:
             given.add(argument)
+        elif argument.partition("=")[0] in options:
+            name, found, value = argument.partition("=")
+            valued[name] = value if found else _next(rest, name)
         elif len(taken) < words and not hydra and _is_word(argument):
             taken.append(argument)
         else:
@@ -70,7 +78,15 @@ def parse(
         raise ConfigError(
             f"--format {format_name!r} is no format here", hint=f"one of: {', '.join(formats)}"
         )
-    return Arguments(tuple(taken), tuple(hydra), frozenset(given), cast("Format", format_name))
+    return Arguments(
+        tuple(taken), tuple(hydra), frozenset(given), cast("Format", format_name), valued
+    )
+
+
+def _next(rest: list[str], option: str) -> str:
+    if not rest or rest[0].startswith("--"):
+        raise ConfigError(f"{option} needs a value")
+    return rest.pop(0)
 
 
 def _is_word(argument: str) -> bool:

@@ -17,6 +17,8 @@ from mlops.base.clock import SystemClock
 from mlops.base.digest import Json
 from mlops.base.errors import UnavailableError
 from mlops.base.verdict import Status
+from mlops.budgets.prometheus import HttpPrometheus, Prometheus
+from mlops.budgets.status import status
 from mlops.cli.arguments import parse
 from mlops.cli.console import STYLES, Console, width
 from mlops.cli.demo_drill import Drill, Drilled
@@ -33,8 +35,6 @@ from mlops.data.open_bandit_fetch import fetch
 from mlops.data.spec import OpenBanditSource
 from mlops.models.artifact import Bundle
 from mlops.slo.catalog import read_catalog
-from mlops.slo.prometheus import HttpPrometheus, Prometheus
-from mlops.slo.status import status
 from mlops.training.run import Trained
 
 _PER_SECOND = 50.0

@@ -10,9 +10,9 @@ import numpy as np
 
 from mlops.base.clock import Clock
 from mlops.base.errors import UnavailableError
+from mlops.budgets.prometheus import Prometheus
 from mlops.cli.demo_processes import Server
 from mlops.cli.demo_traffic import Answer, Traffic
-from mlops.slo.prometheus import Prometheus
 
 _HEALTHY_S = 8
 _HANG_LEAST_S = 12

@@ -16,15 +16,15 @@ from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
 from mlops.base.store import write_file
 from mlops.base.verdict import Status, Verdict, to_json
+from mlops.budgets.prometheus import HttpPrometheus
+from mlops.budgets.status import Budget, status, verdict
 from mlops.cli.arguments import Arguments, parse
 from mlops.cli.console import STYLES, Console, verdict_table
 from mlops.config.compose import Composed, run_application
 from mlops.slo.catalog import read_catalog
 from mlops.slo.check import validate
-from mlops.slo.prometheus import HttpPrometheus
 from mlops.slo.rules import generate
 from mlops.slo.spec import SloSpec
-from mlops.slo.status import Budget, status, verdict
 
 _MOST_FILES = 1000
 _USAGE = "mlops slo validate [FILE...] | generate [--dry-run] | status"

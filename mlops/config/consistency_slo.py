@@ -1,7 +1,7 @@
 """An objective's consistency: what its file promises against what the service is set to do."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mlops.base.errors import MlopsError
@@ -12,7 +12,8 @@ from mlops.config.settings import Settings
 from mlops.cost.cost import Prediction
 from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
-from mlops.slo.objective import Counts, Objective
+from mlops.slo.indicator import Counts
+from mlops.slo.objective import Objective
 
 _DAY_S = 86_400
 
@@ -51,10 +52,17 @@ def asked_at(objective: Objective) -> str:
 
 def _service(objective: Objective) -> str:
     """Return the service that an objective's queries count."""
-    for matcher in objective.total.matchers:
-        if matcher.label == "service" and matcher.operator == "=":
-            return matcher.value
-    return objective.service
+    named = _services(objective.counters[-1:])
+    return named[0] if named else objective.service
+
+
+def _services(counters: Sequence[Counter]) -> list[str]:
+    return [
+        matcher.value
+        for counter in counters
+        for matcher in counter.matchers
+        if matcher.label == "service" and matcher.operator == "="
+    ]
 
 
 def _whose(
@@ -70,12 +78,7 @@ def _whose(
             hint=f'name the service in the queries, service="{settings.name}", or its own file',
         )
     for objective in objectives:
-        numerator = [
-            matcher.value
-            for matcher in objective.numerator.matchers
-            if matcher.label == "service" and matcher.operator == "="
-        ]
-        labels = {*numerator, _service(objective), objective.service}
+        labels = {*_services(objective.counters), _service(objective), objective.service}
         if settings.name in labels and len(labels) > 1:
             yield Finding(
                 "check.consistency.slo-service",
@@ -86,11 +89,11 @@ def _whose(
             )
 
 
-def _bucket_ms(counter: Counter, metric: str) -> float | None:
-    """Return the threshold that a histogram's counter asks for, in milliseconds."""
-    if counter.metric != f"{metric}_bucket":
+def _bucket_ms(objective: Objective, metric: str) -> float | None:
+    """Return the threshold that a ratio over a histogram asks for, in milliseconds."""
+    if objective.ratio is None or objective.ratio.numerator.metric != f"{metric}_bucket":
         return None
-    for matcher in counter.matchers:
+    for matcher in objective.ratio.numerator.matchers:
         if matcher.label == "le" and matcher.operator == "=":
             try:
                 return float(matcher.value) * 1000
@@ -103,7 +106,7 @@ def _latency(
     settings: Settings, objective: Objective, prediction: Prediction | None
 ) -> Iterator[Finding]:
     serving = settings.serving
-    promised = _bucket_ms(objective.numerator, DECISION_SECONDS.name)
+    promised = _bucket_ms(objective, DECISION_SECONDS.name)
     if promised is not None:
         at = f'{objective.slo} promises le="{promised / 1000:g}", {promised:g} ms'
         if promised < serving.deadline_ms:
@@ -119,7 +122,7 @@ def _latency(
                 hint=f"lower the deadline to {promised:g}, or promise it at {asked_at(objective)}",
             )
         yield from _kept(settings, objective, promised, prediction)
-    of_model = _bucket_ms(objective.numerator, MODEL_SECONDS.name)
+    of_model = _bucket_ms(objective, MODEL_SECONDS.name)
     left_ms = serving.deadline_ms - serving.reserve_ms
     if of_model is not None and of_model >= left_ms:
         yield Finding(
@@ -165,13 +168,13 @@ def _holdout(settings: Settings, objective: Objective) -> Iterator[Finding]:
     event = {
         "service": settings.name, "source": "heuristic", "reason": "holdout", "arm": "holdout",
     }  # fmt: skip
-    counters = (objective.numerator, objective.total)
-    if not share or any(each.metric != DECISIONS.name for each in counters):
+    ratio = objective.ratio
+    if not share or ratio is None or any(each.metric != DECISIONS.name for each in ratio.counters):
         return
-    named = _selects(objective.numerator, event)
-    bad = named if objective.counts is Counts.BAD else not named
+    named = _selects(ratio.numerator, event)
+    bad = named if ratio.counts is Counts.BAD else not named
     budget = float(objective.error_budget)
-    if _selects(objective.total, event) and bad and share > budget / 2:
+    if _selects(ratio.denominator, event) and bad and share > budget / 2:
         yield Finding(
             "check.consistency.slo-holdout",
             Status.FAIL if share >= budget else Status.WARN,

@@ -21,7 +21,8 @@ from mlops.slo.alert_policy import (
 )
 from mlops.slo.counter import Counter, parse_counter
 from mlops.slo.document import Document, KeyPath, closest, read_documents
-from mlops.slo.objective import Counts, Objective
+from mlops.slo.indicator import CountedRatio, Counts
+from mlops.slo.objective import Objective
 from mlops.slo.openslo import (
     ADAPTER,
     KINDS,
@@ -179,7 +180,7 @@ class _Index:
 
     def _objective(self, slo: Slo, entry: Entry) -> Objective:
         """Compile-ready form of an SLO; ValueError says why there is none."""
-        counts, numerator, total = self._counters(slo)
+        ratio = self._ratio(slo)
         notes = slo.metadata.annotations
         return Objective(
             slo=slo.metadata.name,
@@ -188,13 +189,11 @@ class _Index:
             description=" ".join((slo.spec.description or "").split()),
             target=slo.spec.objectives[0].ratio,
             period_s=_period_s(slo),
-            counts=counts,
-            numerator=numerator,
-            total=total,
+            indicator=ratio,
             runbook_url=notes.get("runbook_url", ""),
             first_look=" ".join(notes.get("first_look", "").split()),
             place=entry.place("metadata", "name"),
-            query_place=self._query_place(slo, entry, counts),
+            query_place=self._query_place(slo, entry, ratio.counts),
         )
 
     def _query_place(self, slo: Slo, entry: Entry, counts: Counts) -> Place:
@@ -207,7 +206,7 @@ class _Index:
         named = self._names["SLI", slo.spec.indicator_ref or target.indicator_ref or ""]
         return named.place("spec", *query)
 
-    def _counters(self, slo: Slo) -> tuple[Counts, Counter, Counter]:
+    def _ratio(self, slo: Slo) -> CountedRatio:
         if slo.spec.budgeting_method != "Occurrences":
             raise ValueError(f"the budgeting method {slo.spec.budgeting_method} is not compiled")
         if len(slo.spec.objectives) > 1:
@@ -221,9 +220,9 @@ class _Index:
             raise ValueError("only counters are compiled: set `counter: true` if it is one")
         total = self._query(ratio.total)
         if ratio.good is not None:
-            return Counts.GOOD, self._query(ratio.good), total
+            return CountedRatio(Counts.GOOD, self._query(ratio.good), total)
         assert ratio.bad is not None
-        return Counts.BAD, self._query(ratio.bad), total
+        return CountedRatio(Counts.BAD, self._query(ratio.bad), total)
 
     def _indicator(self, slo: Slo) -> SliSpec:
         target = slo.spec.objectives[0]

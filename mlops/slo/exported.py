@@ -20,7 +20,7 @@ def unexported(objective: Objective) -> Iterator[Finding]:
 
     Metrics of other programs are not known here and pass.
     """
-    for counter in (objective.numerator, objective.total):
+    for counter in objective.counters:
         if not counter.metric.startswith(PREFIX):
             continue
         for message in _problems(counter):

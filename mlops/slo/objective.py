@@ -1,19 +1,14 @@
 """An objective: one SLO with all its references followed, ready to be compiled."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 
 from mlops.base.errors import Place
+from mlops.slo.calendar import Calendar
 from mlops.slo.counter import Counter
-from mlops.slo.spec import SloSpec
-
-
-class Counts(StrEnum):
-    """What the numerator of a ratio counts."""
-
-    GOOD = "good"
-    BAD = "bad"
+from mlops.slo.indicator import CountedRatio, Indicator
+from mlops.slo.spec import SloSpec, Tier
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +21,19 @@ class Objective:
         title: Name for people.
         description: What it means for a user.
         target: Least share of good events, in [0, 1), exactly as written.
-        period_s: Length of the rolling period in seconds.
-        counts: What `numerator` counts.
-        numerator: Good or bad events.
-        total: All events.
+        period_s: Length of the period in seconds; of a calendar's, about.
+        indicator: What it counts.
         runbook_url: Where the runbook is; empty if none.
         first_look: What a paged person looks at first; empty if none.
         place: Where it is defined.
-        query_place: Where the numerator's query stands; None if it is not known.
+        query_place: Where its query stands; None if it is not known.
+        calendar: The periods, if they do not roll.
+        tiers: Its own pairs of windows, from its alert policies; None takes the section's.
+        labels: What routes its alerts, beside the labels that all have.
+        muted: Severities of which it has no alerts.
+        min_bad_events: Bad events in the long window without which no alert fires; None takes
+            the section's.
+        dashboard_url: Where its dashboard is; empty takes the section's.
     """
 
     slo: str
@@ -42,13 +42,27 @@ class Objective:
     description: str
     target: Decimal
     period_s: int
-    counts: Counts
-    numerator: Counter
-    total: Counter
+    indicator: Indicator
     runbook_url: str
     first_look: str
     place: Place
     query_place: Place | None = None
+    calendar: Calendar | None = None
+    tiers: tuple[Tier, ...] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    muted: frozenset[str] = frozenset()
+    min_bad_events: int | None = None
+    dashboard_url: str = ""
+
+    @property
+    def ratio(self) -> CountedRatio | None:
+        """Return its indicator if that is a ratio of two counters."""
+        return self.indicator if isinstance(self.indicator, CountedRatio) else None
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """Return the plain selectors that its rules ask for."""
+        return self.indicator.counters
 
     @property
     def asked_at(self) -> Place:

@@ -12,19 +12,17 @@ like a busy day.
 
 from collections.abc import Iterable, Sequence
 from pathlib import PurePath
-from textwrap import indent
 from typing import TypeAlias
 
 import yaml
 
 from mlops.slo import names
 from mlops.slo.alerts import AlertRule, burn_alert
-from mlops.slo.objective import Counts, Objective
+from mlops.slo.objective import Objective
 from mlops.slo.spec import SloSpec
 from mlops.slo.standing import standing_alerts
 from mlops.slo.windows import can_fire, prometheus_duration, recorded_windows
 
-_INDENT = "  "
 _BLOCK_LENGTH = 80
 
 _Yaml: TypeAlias = "str | int | list[_Yaml] | dict[str, _Yaml]"
@@ -67,11 +65,11 @@ def _header(objectives: Iterable[Objective], spec: SloSpec) -> str:
 
 
 def _group(objective: Objective, spec: SloSpec) -> _Yaml:
-    selector, step = objective.selector, prometheus_duration(spec.step_s)
+    selector = objective.selector
     bad, total = names.sli_bad(spec), names.sli_total(spec)
     rules = [
-        _record(total, _total(objective, step), objective),
-        _record(bad, _bad(objective, step), objective),
+        _record(total, objective.indicator.total(spec.step_s, spec), objective),
+        _record(bad, objective.indicator.bad(spec.step_s, spec), objective),
     ]
     rules += [
         _record(names.error_ratio(window), _ratio(objective, window, spec), objective)
@@ -119,29 +117,14 @@ def _standing_group(service: str, objectives: Sequence[Objective], spec: SloSpec
     }
 
 
-def _total(objective: Objective, window: str) -> str:
-    return objective.total.increase(window)
-
-
-def _bad(objective: Objective, window: str) -> str:
-    """Bad events; 0, not nothing, while the numerator has no series yet."""
-    total = _total(objective, window)
-    counted = f"(\n  {objective.numerator.increase(window)}\n  or\n  0 * {total}\n)"
-    if objective.counts is Counts.BAD:
-        return counted
-    difference = f"{total}\n-\n{counted},"
-    # Two counters are extrapolated apart, so good may exceed total by a hair.
-    return f"clamp_min(\n{indent(difference, _INDENT)}\n  0\n)"
-
-
 def _ratio(objective: Objective, window_s: int, spec: SloSpec) -> str:
     if window_s == spec.step_s:
         selector = objective.selector
         return f"{names.sli_bad(spec)}{selector}\n/\n({names.sli_total(spec)}{selector} > 0)"
     if window_s > spec.direct_window_max_s:
         return _summed(objective, window_s, spec)
-    window = prometheus_duration(window_s)
-    return f"{_bad(objective, window)}\n/\n({_total(objective, window)} > 0)"
+    indicator = objective.indicator
+    return f"{indicator.bad(window_s, spec)}\n/\n({indicator.total(window_s, spec)} > 0)"
 
 
 def _summed(objective: Objective, window_s: int, spec: SloSpec) -> str:

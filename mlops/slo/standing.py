@@ -161,7 +161,7 @@ def standing_alerts(
     base = "" if "://" in page else spec.runbook_base_url
     runbook = f"{base}{page}" if page else ""
     kinds = [_CORRUPTION, _UNAVAILABLE, _LOST, _RESTARTING]
-    if any(item.total.metric.startswith(PREFIX) for item in own):
+    if any(each.metric.startswith(PREFIX) for item in own for each in item.counters):
         kinds.append(_ABSENT)
     return tuple(_rule(kind, service, runbook) for kind in kinds)
 

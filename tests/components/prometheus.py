@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from mlops.slo.prometheus import HttpPrometheus, Sample
+from mlops.budgets.prometheus import HttpPrometheus, Sample
 
 T = TypeVar("T")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from mlops.base.clock import SystemClock
+from mlops.budgets.prometheus import HttpPrometheus
 from mlops.cli.demo_drill import Phase
 from mlops.cli.demo_processes import Server, running_prometheus, running_server
 from mlops.cli.demo_traffic import Traffic, bodies
 from mlops.config.compose import compose
 from mlops.models.artifact import Bundle, load, resolve
-from mlops.slo.prometheus import HttpPrometheus
 from tests.components.prometheus import binary, eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]

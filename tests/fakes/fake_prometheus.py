@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from mlops.slo.prometheus import Sample
+from mlops.budgets.prometheus import Sample
 
 
 class FakePrometheus:
-    """Stands in for `mlops.slo.prometheus.Prometheus`.
+    """Stands in for `mlops.budgets.prometheus.Prometheus`.
 
     Args:
         answers: Samples by a pattern that is searched in the expression; none matches: no sample.

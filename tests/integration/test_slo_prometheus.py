@@ -14,13 +14,13 @@ import yaml
 
 from mlops.base.digest import canonical_json
 from mlops.base.verdict import Status
+from mlops.budgets.prometheus import HttpPrometheus
+from mlops.budgets.status import Budget, status
 from mlops.slo import names
 from mlops.slo.catalog import read_catalog
-from mlops.slo.prometheus import HttpPrometheus
 from mlops.slo.rules import generate
 from mlops.slo.scrape import prometheus_config
 from mlops.slo.spec import SloSpec
-from mlops.slo.status import Budget, status
 from tests.components.exporter import RATE_PER_S
 from tests.components.prometheus import (
     Alert,

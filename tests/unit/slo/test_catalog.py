@@ -8,7 +8,7 @@ import pytest
 
 from mlops.base.errors import ConfigError
 from mlops.slo.catalog import read_catalog
-from mlops.slo.objective import Counts
+from mlops.slo.indicator import Counts
 
 SERVICE = """apiVersion: openslo/v1
 kind: Service
@@ -57,9 +57,10 @@ def test_an_slo_is_resolved_over_files(tmp_path: Path) -> None:
     assert objective.target == Decimal("0.999")
     assert objective.error_budget == Decimal("0.001")
     assert objective.period_s == 28 * 86_400
-    assert objective.counts is Counts.BAD
-    assert str(objective.numerator) == 'errors_total{job="a"}'
-    assert str(objective.total) == "requests_total"
+    assert objective.ratio is not None
+    assert objective.ratio.counts is Counts.BAD
+    assert str(objective.ratio.numerator) == 'errors_total{job="a"}'
+    assert str(objective.ratio.denominator) == "requests_total"
     assert objective.place.line == 4
     assert catalog.of_file(str(paths[0])) == (objective,)
     assert catalog.of_file(str(paths[1])) == ()
@@ -88,7 +89,8 @@ spec:
     start, end = SLO.index("  indicator:"), SLO.index("  timeWindow:")
     slo = SLO[:start] + "  indicatorRef: errors\n" + SLO[end:]
     catalog = read_catalog(write(tmp_path, slo=slo, shared=shared))
-    assert catalog.objectives[0].counts is Counts.GOOD
+    assert catalog.objectives[0].ratio is not None
+    assert catalog.objectives[0].ratio.counts is Counts.GOOD
     assert "hidden" not in repr(catalog.entries[1].item)
 
 

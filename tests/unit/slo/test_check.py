@@ -11,7 +11,8 @@ from mlops.base.verdict import Status
 from mlops.slo.catalog import Catalog
 from mlops.slo.check import judge, validate
 from mlops.slo.counter import parse_counter
-from mlops.slo.objective import Counts, Objective
+from mlops.slo.indicator import CountedRatio, Counts
+from mlops.slo.objective import Objective
 from mlops.slo.spec import SloSpec
 
 ROOT = Path(__file__).parents[3]
@@ -24,13 +25,18 @@ OBJECTIVE = Objective(
     description="",
     target=Decimal("0.999"),
     period_s=28 * 86_400,
-    counts=Counts.BAD,
-    numerator=parse_counter(f'{REQUESTS}{{code=~"5.."}}'),
-    total=parse_counter(REQUESTS),
+    indicator=CountedRatio(
+        Counts.BAD, parse_counter(f'{REQUESTS}{{code=~"5.."}}'), parse_counter(REQUESTS)
+    ),
     runbook_url="",
     first_look="",
     place=Place("slo/shop.yaml", 3),
 )
+
+
+def over(numerator: str) -> Objective:
+    ratio = CountedRatio(Counts.BAD, parse_counter(numerator), parse_counter(REQUESTS))
+    return replace(OBJECTIVE, indicator=ratio)
 
 
 def findings(objective: Objective, spec: SloSpec | None = None) -> list[tuple[Status, str]]:
@@ -67,7 +73,7 @@ NUMERATORS = {
 @pytest.mark.parametrize("sentence", NUMERATORS)
 def test_a_series_that_is_not_exported_fails(sentence: str) -> None:
     query, message = NUMERATORS[sentence]
-    ((state, found),) = findings(replace(OBJECTIVE, numerator=parse_counter(query)))
+    ((state, found),) = findings(over(query))
     assert state is Status.FAIL
     assert message in found
 
@@ -82,7 +88,7 @@ def test_a_series_that_is_not_exported_fails(sentence: str) -> None:
     ],
 )
 def test_a_series_that_is_exported_or_not_ours_passes(query: str) -> None:
-    ((state, _),) = findings(replace(OBJECTIVE, numerator=parse_counter(query)))
+    ((state, _),) = findings(over(query))
     assert state is Status.PASS
 
 

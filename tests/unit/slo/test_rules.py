@@ -16,7 +16,8 @@ from mlops.base.telemetry import DECISION_SECONDS, exported_series
 from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.exported import bucket_text
-from mlops.slo.objective import Counts, Objective
+from mlops.slo.indicator import CountedRatio, Counts
+from mlops.slo.objective import Objective
 from mlops.slo.rules import generate
 from mlops.slo.spec import SloSpec
 
@@ -33,9 +34,11 @@ OBJECTIVE = Objective(
     description="Answers.",
     target=Decimal("0.999"),
     period_s=28 * 86_400,
-    counts=Counts.BAD,
-    numerator=Counter("errors_total", (Matcher("job", "=", "shop"),)),
-    total=Counter("requests_total"),
+    indicator=CountedRatio(
+        Counts.BAD,
+        Counter("errors_total", (Matcher("job", "=", "shop"),)),
+        Counter("requests_total"),
+    ),
     runbook_url="",
     first_look="",
     place=Place("slo/shop.yaml", 3),
@@ -122,7 +125,12 @@ def test_windows_up_to_the_limit_read_counters_and_longer_ones_sum_steps() -> No
 
 
 def test_good_events_are_turned_into_bad_ones_that_are_never_negative() -> None:
-    text = generate([replace(OBJECTIVE, counts=Counts.GOOD)], SloSpec())
+    good = CountedRatio(
+        Counts.GOOD,
+        Counter("errors_total", (Matcher("job", "=", "shop"),)),
+        Counter("requests_total"),
+    )
+    text = generate([replace(OBJECTIVE, indicator=good)], SloSpec())
     assert expression(text, "slo:sli_bad:increase5m") == (
         "clamp_min( sum(increase(requests_total[5m])) - "
         '( sum(increase(errors_total{job="shop"}[5m])) or '
@@ -198,7 +206,13 @@ def test_every_service_pages_for_what_its_certificate_proves_impossible() -> Non
 
 
 def test_every_service_of_ours_calls_for_lost_decisions_ending_workers_and_silence() -> None:
-    ours = replace(OBJECTIVE, total=Counter("mlops_http_requests_total"), runbook_url="book.md#x")
+    ours = replace(
+        OBJECTIVE,
+        indicator=CountedRatio(
+            Counts.BAD, Counter("errors_total"), Counter("mlops_http_requests_total")
+        ),
+        runbook_url="book.md#x",
+    )
     other = replace(OBJECTIVE, slo="other-availability", service="other")
     rules = rules_of(generate([ours, other], SloSpec()))
     standing = ("ModelOutsideCertificate", "DecisionLogUnavailable", "DecisionsLost",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mlops.base.verdict import Finding, Status, Verdict
+from mlops.budgets.prometheus import Prometheus, Sample
 from mlops.slo import names
 from mlops.slo.objective import Objective
-from mlops.slo.prometheus import Prometheus, Sample
 from mlops.slo.rules import summed
 from mlops.slo.spec import SloSpec
 from mlops.slo.windows import prometheus_duration

@@ -8,9 +8,9 @@ from decimal import Decimal
 import pytest
 
 from mlops.base.verdict import Status
-from mlops.slo.prometheus import Sample
+from mlops.budgets.prometheus import Sample
+from mlops.budgets.status import Budget, status, verdict
 from mlops.slo.spec import SloSpec
-from mlops.slo.status import Budget, status, verdict
 from tests.fakes.fake_prometheus import FakePrometheus
 from tests.unit.slo.test_check import OBJECTIVE
 

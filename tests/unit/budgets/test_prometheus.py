@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from mlops.base.errors import UnavailableError
-from mlops.slo.prometheus import HttpPrometheus, Sample
+from mlops.budgets.prometheus import HttpPrometheus, Sample
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 VECTOR = {

@@ -1,0 +1,1 @@
+"""Dashboards: Grafana dashboards and the local monitoring stack, rendered from definitions."""
