@@ -14,6 +14,7 @@ from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.indicator import Counts
 from mlops.slo.objective import Objective
+from mlops.slo.windowed import Events
 
 _DAY_S = 86_400
 
@@ -91,9 +92,10 @@ def _whose(
 
 def _bucket_ms(objective: Objective, metric: str) -> float | None:
     """Return the threshold that a ratio over a histogram asks for, in milliseconds."""
-    if objective.ratio is None or objective.ratio.numerator.metric != f"{metric}_bucket":
+    numerator = None if objective.ratio is None else objective.ratio.numerator
+    if not isinstance(numerator, Counter) or numerator.metric != f"{metric}_bucket":
         return None
-    for matcher in objective.ratio.numerator.matchers:
+    for matcher in numerator.matchers:
         if matcher.label == "le" and matcher.operator == "=":
             try:
                 return float(matcher.value) * 1000
@@ -189,8 +191,10 @@ def _holdout(settings: Settings, objective: Objective) -> Iterator[Finding]:
         )
 
 
-def _selects(counter: Counter, labels: Mapping[str, str]) -> bool:
-    return all(_matches(matcher, labels.get(matcher.label, "")) for matcher in counter.matchers)
+def _selects(events: Events, labels: Mapping[str, str]) -> bool:
+    return isinstance(events, Counter) and all(
+        _matches(matcher, labels.get(matcher.label, "")) for matcher in events.matchers
+    )
 
 
 def _matches(matcher: Matcher, value: str) -> bool:

@@ -1,7 +1,7 @@
 """A counter: the plain selector of a counter's series, as an SLI's query names it.
 
-The compiler adds windows itself, so a query must be `metric{label="value"}`, with or without
-`sum(...)` around it; an expression that holds its own `rate` or range cannot be re-windowed.
+The compiler adds windows itself: a counter's query is `metric{label="value"}`, with or without
+`sum(...)` around it. Expressions with a place for the window are `mlops.slo.windowed`'s.
 """
 
 import re
@@ -60,6 +60,11 @@ class Counter:
         """
         return f"sum(increase({self}[{window}]))"
 
+    @property
+    def counters(self) -> tuple["Counter", ...]:
+        """Itself, the one selector that it asks for."""
+        return (self,)
+
 
 def parse_counter(query: str) -> Counter:
     """Read a query that selects a counter's series.
@@ -74,8 +79,9 @@ def parse_counter(query: str) -> Counter:
     selector = _SELECTOR.fullmatch(query if inner is None else inner[1])
     if selector is None:
         message = (
-            'the query must be a plain counter, `metric{label="value"}` or a `sum(...)` of one: '
-            "windows are added by the compiler"
+            'the query must be a plain counter, `metric{label="value"}` or a `sum(...)` of one, '
+            "to which the compiler adds windows; or an expression with `{{.window}}` where its "
+            "ranges stand"
         )
         raise ValueError(message)
     return Counter(selector[1], _matchers(selector[2] or ""))

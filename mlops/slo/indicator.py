@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mlops.slo.counter import Counter
 from mlops.slo.spec import SloSpec
+from mlops.slo.windowed import Events
 from mlops.slo.windows import prometheus_duration
 
 _INDENT = "  "
@@ -53,7 +54,7 @@ class Counts(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CountedRatio:
-    """Good or bad events over all events, both from counters.
+    """Good or bad events over all events, both counted.
 
     Attributes:
         counts: What `numerator` counts.
@@ -62,8 +63,8 @@ class CountedRatio:
     """
 
     counts: Counts
-    numerator: Counter
-    denominator: Counter
+    numerator: Events
+    denominator: Events
 
     def total(self, window_s: int, spec: SloSpec) -> str:
         """Return all events in a window; see `Indicator.total`."""
@@ -83,5 +84,5 @@ class CountedRatio:
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """The two counters."""
-        return tuple(dict.fromkeys((self.numerator, self.denominator)))
+        """What the two select."""
+        return tuple(dict.fromkeys((*self.numerator.counters, *self.denominator.counters)))
