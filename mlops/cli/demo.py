@@ -26,7 +26,7 @@ from mlops.cli.demo_processes import running_prometheus, running_server
 from mlops.cli.demo_traffic import Traffic, bodies
 from mlops.cli.figures import show_measurements
 from mlops.cli.gate import gate
-from mlops.cli.slo import show_budgets
+from mlops.cli.slo_status import show_budgets
 from mlops.cli.train import train_once
 from mlops.config.check import check
 from mlops.config.compose import Composed, compose, run_application

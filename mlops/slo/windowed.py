@@ -79,7 +79,10 @@ def parse_windowed(query: str) -> Windowed:
     if PLACEHOLDER not in template:
         message = "it has no `{{.window}}`, so the compiler cannot give it other windows"
         raise ValueError(message)
-    found = shape(template.replace(PLACEHOLDER, _PROBE), _PROBE)
+    try:
+        found = shape(template.replace(PLACEHOLDER, _PROBE), _PROBE)
+    except ValueError as error:  # told in the words in which it was written
+        raise ValueError(str(error).replace(_PROBE, PLACEHOLDER)) from None
     if not found.summed:
         template = f"sum({template})"
         check_expression(template.replace(PLACEHOLDER, _PROBE))
