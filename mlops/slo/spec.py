@@ -1,9 +1,9 @@
 """The SLO section: which definitions, which windows, and where Prometheus is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
 from mlops.base.section import Section, contradiction
 
@@ -39,6 +39,33 @@ class Tier(Section):
             message = f"short_s={self.short_s} must be shorter than long_s={self.long_s}"
             raise contradiction(message, "short_s", "long_s")
         return self
+
+
+class Maintenance(Section):
+    """A window of planned work: what fails in it costs no budget and calls nobody."""
+
+    start: AwareDatetime
+    """When it begins, with its zone, such as `2026-11-24T02:00:00Z`."""
+
+    end: AwareDatetime
+    """When it ends, with its zone."""
+
+    services: tuple[Annotated[str, StringConstraints(min_length=1)], ...] = ()
+    """The services that it is for, as metrics name them; empty for all."""
+
+    reason: Annotated[str, StringConstraints(min_length=1)]
+    """Why, for who reads a report that lacks these hours."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Maintenance":
+        if self.end <= self.start:
+            message = f"end={self.end.isoformat()} must be after start={self.start.isoformat()}"
+            raise contradiction(message, "end", "start")
+        return self
+
+    def covers(self, service: str) -> bool:
+        """Tell whether it is for a service."""
+        return not self.services or service in self.services
 
 
 def _workbook_tiers() -> tuple[Tier, ...]:
@@ -100,39 +127,70 @@ class SloSpec(Section):
     """Put before a `runbook_url` that is not a full address."""
 
     tiers: Annotated[tuple[Tier, ...], Field(min_length=1)] = _workbook_tiers()
-    """Pairs of windows, each of which becomes an alert."""
+    """Pairs of windows, each of which becomes an alert, unless an SLO has alert policies."""
+
+    min_bad_events: Annotated[int, Field(ge=0)] = 3
+    """Bad events in the long window without which no alert fires: where little happens, one failure
+    is a burn rate of a hundred. 0 for no such guard."""
+
+    absent_for_s: Annotated[int, Field(ge=1)] | None = 900
+    """Seconds without data of an SLO that are a ticket; None for none. An idle service has data,
+    namely zeros, once its counters exist."""
+
+    dashboard_url: str = ""
+    """Where an SLO's dashboard is; `{service}` and `{slo}` in it are replaced. Empty for none."""
+
+    maintenance: tuple[Maintenance, ...] = ()
+    """Windows of planned work. Declare them before they begin: the rules leave out what they record
+    in them, and what was recorded before stays; reports leave out those declared afterwards too."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "SloSpec":
-        problems = [*self._window_problems(), *self._step_problems()]
+        problems = [
+            *self._length_problems("step_s", self.step_s),
+            *self.problems_of(self.tiers),
+            *self._step_problems(),
+        ]
         if problems:
             told = "; ".join(text for _, text in problems)
             raise contradiction(told, *dict.fromkeys(key for key, _ in problems))
         return self
 
-    def _window_problems(self) -> Iterator[tuple[str, str]]:
-        for name, length in self._lengths().items():
-            if length < MIN_SCRAPES * self.scrape_interval_s:
-                yield (
-                    name,
-                    (
-                        f"{name}={length} is shorter than {MIN_SCRAPES} scrapes of"
-                        f" {self.scrape_interval_s} s"
-                    ),
-                )
-            if length > self.direct_window_max_s and length % self.step_s:
-                yield (
-                    name,
-                    (
-                        f"{name}={length} is summed from steps, so it must be a multiple of "
-                        f"step_s={self.step_s}"
-                    ),
-                )
-        pairs = [(tier.long_s, tier.short_s) for tier in self.tiers]
-        for index, pair in enumerate(pairs):
-            if pair in pairs[:index]:
-                text = f"the window pair {pair[0]} s, {pair[1]} s is given twice"
+    def problems_of(self, tiers: Sequence[Tier]) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with pairs of windows at this section's intervals.
+
+        Args:
+            tiers: This section's, or an SLO's own.
+
+        Yields:
+            Key, such as `tiers.0.short_s`, and what is wrong.
+        """
+        for index, tier in enumerate(tiers):
+            yield from self._length_problems(f"tiers.{index}.long_s", tier.long_s)
+            yield from self._length_problems(f"tiers.{index}.short_s", tier.short_s)
+        pairs = [(tier.long_s, tier.short_s, tier.severity) for tier in tiers]
+        for index, (long_s, short_s, severity) in enumerate(pairs):
+            if pairs.index((long_s, short_s, severity)) < index:
+                text = f"the window pair {long_s} s, {short_s} s is given twice"
                 yield f"tiers.{index}", text
+
+    def _length_problems(self, name: str, length: int) -> Iterator[tuple[str, str]]:
+        if length < MIN_SCRAPES * self.scrape_interval_s:
+            yield (
+                name,
+                (
+                    f"{name}={length} is shorter than {MIN_SCRAPES} scrapes of"
+                    f" {self.scrape_interval_s} s"
+                ),
+            )
+        if length > self.direct_window_max_s and length % self.step_s:
+            yield (
+                name,
+                (
+                    f"{name}={length} is summed from steps, so it must be a multiple of "
+                    f"step_s={self.step_s}"
+                ),
+            )
 
     def _step_problems(self) -> Iterator[tuple[str, str]]:
         if self.evaluation_interval_s > self.step_s:
@@ -146,10 +204,3 @@ class SloSpec(Section):
         if self.period_s is not None and self.period_s % self.step_s:
             text = f"period_s={self.period_s} is no multiple of step_s={self.step_s}"
             yield "period_s", text
-
-    def _lengths(self) -> dict[str, int]:
-        lengths = {"step_s": self.step_s}
-        for index, tier in enumerate(self.tiers):
-            lengths[f"tiers.{index}.long_s"] = tier.long_s
-            lengths[f"tiers.{index}.short_s"] = tier.short_s
-        return lengths
