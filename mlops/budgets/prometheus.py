@@ -9,13 +9,14 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlops.base.errors import UnavailableError
 
 MAX_ANSWER_BYTES = 16 << 20
+MAX_POINTS = 10_000  # of a series in one answer; Prometheus refuses more than 11,000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,21 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a range query's answer.
+
+    Attributes:
+        labels: Its labels, `__name__` included if it has one.
+        points: Its values by Unix time in seconds, ascending; times without one are left out.
+    """
+
+    labels: Mapping[str, str]
+    points: Mapping[int, float]
+
+
 class Prometheus(Protocol):
-    """Answers instant queries."""
+    """Answers queries for one time, or for many that are evenly apart."""
 
     def query(self, expr: str, *, at: datetime) -> tuple[Sample, ...]:
         """Return the instant vector of an expression.
@@ -40,6 +54,20 @@ class Prometheus(Protocol):
         Args:
             expr: PromQL.
             at: Time that it is evaluated for.
+
+        Raises:
+            UnavailableError: No usable answer.
+        """
+        ...
+
+    def query_range(self, expr: str, *, first: int, last: int, step_s: int) -> tuple[Series, ...]:
+        """Return the values of an expression at times that are evenly apart.
+
+        Args:
+            expr: PromQL.
+            first: First time, Unix seconds.
+            last: Last time, Unix seconds; no earlier than the first.
+            step_s: Seconds between two times.
 
         Raises:
             UnavailableError: No usable answer.
@@ -66,6 +94,24 @@ class _Success(_Answer):
     data: _Vector
 
 
+class _Row(_Answer):
+    metric: dict[str, str]
+    values: tuple[tuple[float, str], ...]
+
+
+class _Matrix(_Answer):
+    result_type: Annotated[Literal["matrix"], Field(alias="resultType")]
+    result: tuple[_Row, ...]
+
+
+class _RangeSuccess(_Answer):
+    status: Literal["success"]
+    data: _Matrix
+
+
+_T = TypeVar("_T", bound=_Answer)
+
+
 class HttpPrometheus:
     """A Prometheus reached over its HTTP API.
 
@@ -83,22 +129,40 @@ class HttpPrometheus:
 
     def query(self, expr: str, *, at: datetime) -> tuple[Sample, ...]:
         """Return the instant vector of an expression; see `Prometheus.query`."""
-        form = {
-            "query": expr,
-            "time": f"{at.timestamp():.3f}",
-            "timeout": f"{math.ceil(self._timeout_s)}s",
-        }
-        content = self._post("/api/v1/query", urllib.parse.urlencode(form).encode())
+        answer = self._ask(_Success, "query", {"query": expr, "time": f"{at.timestamp():.3f}"})
+        return tuple(
+            Sample(series.metric, self._number(series.value[1])) for series in answer.data.result
+        )
+
+    def query_range(self, expr: str, *, first: int, last: int, step_s: int) -> tuple[Series, ...]:
+        """Return the values at evenly spaced times; see `Prometheus.query_range`."""
+        found: dict[tuple[tuple[str, str], ...], dict[int, float]] = {}
+        for start in range(first, last + 1, MAX_POINTS * step_s):
+            end = min(last, start + (MAX_POINTS - 1) * step_s)
+            asked = {"query": expr, "start": str(start), "end": str(end), "step": str(step_s)}
+            for row in self._ask(_RangeSuccess, "query_range", asked).data.result:
+                points = found.setdefault(tuple(sorted(row.metric.items())), {})
+                points.update((round(time), self._number(text)) for time, text in row.values)
+        return tuple(Series(dict(labels), points) for labels, points in found.items())
+
+    def _ask(self, form: type[_T], word: str, asked: dict[str, str]) -> _T:
+        asked["timeout"] = f"{math.ceil(self._timeout_s)}s"
+        content = self._post(f"/api/v1/{word}", urllib.parse.urlencode(asked).encode())
         try:
-            answer = _Success.model_validate_json(content)
-            return tuple(
-                Sample(series.metric, float(series.value[1])) for series in answer.data.result
-            )
-        except (ValidationError, ValueError) as error:
-            raise UnavailableError(
-                f"{self._url} does not answer as Prometheus does",
-                hint="check slo.prometheus_url",
-            ) from error
+            return form.model_validate_json(content)
+        except ValidationError as error:
+            raise self._strange() from error
+
+    def _number(self, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError as error:
+            raise self._strange() from error
+
+    def _strange(self) -> UnavailableError:
+        return UnavailableError(
+            f"{self._url} does not answer as Prometheus does", hint="check slo.prometheus_url"
+        )
 
     def _post(self, path: str, body: bytes) -> bytes:
         request = urllib.request.Request(self._url + path, data=body)  # noqa: S310 - http(s) only

@@ -1,15 +1,16 @@
 """A budget: how much of an SLO's allowed failure is left, as a real Prometheus has it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from mlops.base.verdict import Finding, Status, Verdict
+from mlops.budgets.period import Period, Span, period_of
 from mlops.budgets.prometheus import Prometheus, Sample
 from mlops.slo import names
 from mlops.slo.objective import Objective
-from mlops.slo.rules import summed
 from mlops.slo.spec import SloSpec
 from mlops.slo.windows import prometheus_duration
 
@@ -21,22 +22,25 @@ class Budget:
     Attributes:
         slo: Its name.
         service: The service as metrics name it.
+        title: Its name for people.
         target: Least share of good events, in [0, 1).
-        period_s: Length of the period in seconds.
+        period: The time that it is for.
         status: PASS; WARN while an alert fires; FAIL once the budget is used up; UNKNOWN where
             there is no data, which is never a pass.
         reason: Why it is not a pass; empty if it is.
         total: Events in the period; None without data.
         bad: Bad events in the period; None without data.
         burn_rate: Burn rate over the last step; None while nothing happens or is recorded.
-        coverage: Share of the period for which events were recorded, in [0, 1].
+        coverage: Share of the period, maintenance left out, for which events were recorded, in
+            [0, 1].
         firing: Names of the alerts that fire, sorted.
     """
 
     slo: str
     service: str
+    title: str
     target: float
-    period_s: int
+    period: Period
     status: Status
     reason: str
     total: float | None
@@ -64,11 +68,12 @@ def status(
 
     All figures are asked for one time. Events are whole recorded steps, so they are up to one step
     behind, they lack what happened before the rules were first evaluated, and a burst's two edges
-    are each exact to about a scrape: nothing over 28 days, much over the first minutes.
+    are each exact to about a scrape: nothing over 28 days, much over the first minutes. Steps in
+    maintenance are left out.
 
     Args:
         objectives: The SLOs; their rules must be loaded with the same `spec`.
-        spec: Gives the steps and windows.
+        spec: Gives the steps, windows and maintenance.
         prometheus: Where to ask.
         at: The time, timezone-aware.
 
@@ -78,12 +83,23 @@ def status(
     Raises:
         UnavailableError: Prometheus gives no usable answer.
     """
-    readings: dict[int, _Reading] = {}
-    for objective in objectives:
-        period_s = objective.period(spec)
-        if period_s not in readings:
-            readings[period_s] = _read(objectives, period_s, spec, prometheus, at)
-    return tuple(_budget(item, readings[item.period(spec)], spec) for item in objectives)
+    if not objectives:
+        return ()
+    periods = [period_of(objective, spec, at=at) for objective in objectives]
+    now = _read_now(objectives, spec, prometheus, at)
+    sums: dict[tuple[Span, ...], _Sums] = {}
+    for period in periods:
+        if period.spans not in sums:
+            same = [
+                item
+                for item, other in zip(objectives, periods, strict=True)
+                if other.spans == period.spans
+            ]
+            sums[period.spans] = _read_sums(same, period, spec, prometheus)
+    return tuple(
+        _budget(objective, period, sums[period.spans], now, spec)
+        for objective, period in zip(objectives, periods, strict=True)
+    )
 
 
 def verdict(budgets: Sequence[Budget]) -> Verdict:
@@ -104,49 +120,81 @@ def verdict(budgets: Sequence[Budget]) -> Verdict:
     )
 
 
-_Key = tuple[str, str]
+_Key: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """Figures by service and SLO."""
+class _Now:
+    """What is recorded at the time itself, by service and SLO."""
 
     total: Mapping[_Key, float]
-    bad: Mapping[_Key, float]
-    steps: Mapping[_Key, float]
-    now: Mapping[_Key, float]
     burn_rate: Mapping[_Key, float]
     firing: Mapping[_Key, tuple[str, ...]]
 
 
-def _read(
-    objectives: Sequence[Objective],
-    period_s: int,
-    spec: SloSpec,
-    prometheus: Prometheus,
-    at: datetime,
-) -> _Reading:
-    # OpenSLO names hold no character but `.` that a regular expression would take for its own.
-    slos = "|".join(sorted({item.slo.replace(".", "[.]") for item in objectives}))
-    selector = f'{{slo=~"{slos}"}}'
-    bad, total = names.sli_bad(spec), names.sli_total(spec)
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums over a period's steps, by service and SLO."""
+
+    total: Mapping[_Key, float]
+    bad: Mapping[_Key, float]
+    steps: Mapping[_Key, float]
+
+
+def _read_now(
+    objectives: Sequence[Objective], spec: SloSpec, prometheus: Prometheus, at: datetime
+) -> _Now:
+    selector = _selector(objectives)
 
     def ask(expr: str) -> tuple[Sample, ...]:
         return prometheus.query(expr, at=at)
 
-    period_total = summed(total, selector, period_s, spec)
-    return _Reading(
-        total=_figures(ask(period_total)),
-        bad=_figures(ask(summed(bad, selector, period_s, spec))),
-        steps=_figures(ask(period_total.replace("sum_over_time", "count_over_time", 1))),
-        now=_figures(ask(f"{total}{selector}")),
+    alerts = f'ALERTS{{alertstate="firing",alertname=~"{names.ALERT_PREFIX}.*",{selector[1:]}'
+    return _Now(
+        total=_figures(ask(f"{names.sli_total(spec)}{selector}")),
         burn_rate=_figures(ask(f"{names.CURRENT_BURN_RATE}{selector}")),
-        firing=_firing(ask(_alerts(selector))),
+        firing=_firing(ask(alerts)),
     )
 
 
-def _alerts(selector: str) -> str:
-    return f'ALERTS{{alertstate="firing",alertname=~"{names.ALERT_PREFIX}.*",{selector[1:]}'
+def _read_sums(
+    objectives: Sequence[Objective], period: Period, spec: SloSpec, prometheus: Prometheus
+) -> _Sums:
+    selector = _selector(objectives)
+    asked = (
+        ("sum_over_time", names.sli_total(spec)),
+        ("sum_over_time", names.sli_bad(spec)),
+        ("count_over_time", names.sli_total(spec)),
+    )
+    # Spans are added up here: in PromQL a span without data would make the whole sum vanish.
+    total, bad, steps = (
+        _added(
+            _figures(prometheus.query(_over(function, series, selector, span, spec), at=period.at))
+            for span in period.spans
+        )
+        for function, series in asked
+    )
+    return _Sums(total, bad, steps)
+
+
+def _selector(objectives: Sequence[Objective]) -> str:
+    # OpenSLO names hold no character but `.` that a regular expression would take for its own.
+    slos = "|".join(sorted({item.slo.replace(".", "[.]") for item in objectives}))
+    return f'{{slo=~"{slos}"}}'
+
+
+def _over(function: str, series: str, selector: str, span: Span, spec: SloSpec) -> str:
+    """Return a function of the steps of a span; both ends of a subquery's range belong to it."""
+    range_s = span.last - span.first + spec.step_s - 1
+    return f"{function}({series}{selector}[{range_s}s:{spec.step_s}s] @ {span.last})"
+
+
+def _added(parts: Iterable[Mapping[_Key, float]]) -> dict[_Key, float]:
+    found: dict[_Key, float] = {}
+    for part in parts:
+        for key, value in part.items():
+            found[key] = found.get(key, 0.0) + value
+    return found
 
 
 def _key(sample: Sample) -> _Key:
@@ -164,38 +212,42 @@ def _firing(samples: Sequence[Sample]) -> dict[_Key, tuple[str, ...]]:
     return {key: tuple(sorted(alerts)) for key, alerts in found.items()}
 
 
-def _budget(objective: Objective, reading: _Reading, spec: SloSpec) -> Budget:
+def _budget(objective: Objective, period: Period, sums: _Sums, now: _Now, spec: SloSpec) -> Budget:
     key = (objective.service, objective.slo)
-    period_s = objective.period(spec)
     budget = Budget(
         slo=objective.slo,
         service=objective.service,
+        title=objective.title,
         target=float(objective.target),
-        period_s=period_s,
+        period=period,
         status=Status.UNKNOWN,
         reason="",
-        total=reading.total.get(key),
-        bad=reading.bad.get(key),
-        burn_rate=reading.burn_rate.get(key),
-        coverage=min(reading.steps.get(key, 0.0) * spec.step_s / period_s, 1.0),
-        firing=reading.firing.get(key, ()),
+        total=sums.total.get(key),
+        bad=sums.bad.get(key),
+        burn_rate=now.burn_rate.get(key),
+        coverage=min(sums.steps.get(key, 0.0) / period.steps, 1.0) if period.steps else 0.0,
+        firing=now.firing.get(key, ()),
     )
-    state, reason = _judged(budget, recorded_now=key in reading.now, spec=spec)
+    state, reason = _judged(budget, recorded_now=key in now.total, spec=spec)
     return replace(budget, status=state, reason=reason)
 
 
 def _judged(budget: Budget, *, recorded_now: bool, spec: SloSpec) -> tuple[Status, str]:
-    step, period = prometheus_duration(spec.step_s), prometheus_duration(budget.period_s)
+    step, words = prometheus_duration(spec.step_s), budget.period.words
+    if not budget.period.spans:
+        return Status.UNKNOWN, (
+            f"no step of {step} is over yet in this {words}, or all of it was maintenance"
+        )
     if budget.total is None or budget.bad is None:
         return Status.UNKNOWN, (
-            f"no data in {period}: are its rules loaded, is the service scraped, and has it run "
+            f"no data in {words}: are its rules loaded, is the service scraped, and has it run "
             f"for {step}?"
         )
     if budget.total == 0 or budget.remaining is None:
-        return Status.UNKNOWN, f"nothing happened in {period}, so there is nothing to judge"
+        return Status.UNKNOWN, f"nothing happened in {words}, so there is nothing to judge"
     if budget.remaining <= 0:
-        return Status.FAIL, f"its budget of {period} is used up"
-    if not recorded_now:
+        return Status.FAIL, f"its budget of {words} is used up"
+    if not recorded_now and not budget.period.in_maintenance:
         return Status.UNKNOWN, f"no data for the last {step}: is the service scraped?"
     if budget.firing:
         return Status.WARN, f"{', '.join(budget.firing)} fires"

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from mlops.base.errors import UnavailableError
-from mlops.budgets.prometheus import HttpPrometheus, Sample
+from mlops.budgets.prometheus import MAX_POINTS, HttpPrometheus, Sample, Series
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 VECTOR = {
@@ -58,6 +58,22 @@ def test_an_instant_query() -> None:
     ((path, form),) = asked
     assert path == "/prefix/api/v1/query"
     assert parse_qs(form) == {"query": ["up == 1"], "time": ["1767225600.000"], "timeout": ["5s"]}
+
+
+def test_a_long_range_is_asked_in_pieces_and_put_together() -> None:
+    row = {"metric": {"slo": "a"}, "values": [[300, "1"], [600.0, "2.5"]]}
+    body = {"status": "success", "data": {"resultType": "matrix", "result": [row]}}
+    with answering(json.dumps(body).encode()) as (url, asked):
+        found = HttpPrometheus(url, timeout_s=5).query_range(
+            "x", first=300, last=300 * (MAX_POINTS + 1), step_s=300
+        )
+    assert found == (Series({"slo": "a"}, {300: 1.0, 600: 2.5}),)
+    assert {path for path, _ in asked} == {"/prefix/api/v1/query_range"}
+    forms = [parse_qs(form) for _, form in asked]
+    assert [(form["start"], form["end"]) for form in forms] == [
+        (["300"], [str(300 * MAX_POINTS)]),
+        ([str(300 * (MAX_POINTS + 1))], [str(300 * (MAX_POINTS + 1))]),
+    ]
 
 
 BROKEN = {

@@ -10,7 +10,8 @@ import pytest
 from mlops.base.verdict import Status
 from mlops.budgets.prometheus import Sample
 from mlops.budgets.status import Budget, status, verdict
-from mlops.slo.spec import SloSpec
+from mlops.slo.calendar import Calendar
+from mlops.slo.spec import Maintenance, SloSpec
 from tests.fakes.fake_prometheus import FakePrometheus
 from tests.unit.slo.test_check import OBJECTIVE
 
@@ -36,8 +37,8 @@ def budget(
 
     prometheus = FakePrometheus(
         {
-            r"^sum_over_time\(slo:sli_total:increase5m.*\[28d:5m\]": one(total),
-            r"^sum_over_time\(slo:sli_bad:increase5m.*\[28d:5m\]": one(bad),
+            r"^sum_over_time\(slo:sli_total:increase5m.*\[2419199s:300s\] @ 1767225600": one(total),
+            r"^sum_over_time\(slo:sli_bad:increase5m.*\[2419199s:300s\] @ 1767225600": one(bad),
             r"^count_over_time\(slo:sli_total": sample(steps),
             r"^slo:sli_total:increase5m\{": one(now),
             r"^slo:current_burn_rate:ratio\{": one(burn),
@@ -108,13 +109,58 @@ def test_figures_of_another_service_with_the_same_slo_are_not_taken() -> None:
     assert found.firing == ()
 
 
+def test_a_calendar_is_asked_from_its_beginning() -> None:
+    prometheus = FakePrometheus({})
+    calendar = Calendar(1, "M", datetime.fromisoformat("2026-01-01"), "Europe/Vienna")
+    monthly = replace(OBJECTIVE, calendar=calendar)
+    (found,) = status([monthly], SloSpec(), prometheus, at=AT)
+    # In Vienna the month is an hour old.
+    assert any("[3599s:300s] @ 1767225600)" in expr for expr, _ in prometheus.asked)
+    assert "no data in calendar month" in found.reason
+    first = datetime(2025, 12, 31, 23, 0, 1, tzinfo=UTC)
+    (new,) = status([monthly], SloSpec(), prometheus, at=first)
+    assert new.status is Status.UNKNOWN
+    assert "no step of 5m is over yet" in new.reason
+
+
+def test_maintenance_is_left_out_and_its_silence_is_no_fault() -> None:
+    def left_out(start: str, end: str, services: tuple[str, ...] = ()) -> Budget:
+        window = Maintenance(
+            start=datetime.fromisoformat(start),
+            end=datetime.fromisoformat(end),
+            services=services,
+            reason="a move",
+        )
+        prometheus = FakePrometheus(
+            {
+                "_over_time.*@ 1767225600": sample(10),
+                "_over_time.*@ 1766000100": sample(100),
+                "ALERTS": (),
+                "^slo": (),
+            }
+        )
+        spec = SloSpec(maintenance=(window,))
+        (found,) = status([OBJECTIVE], spec, prometheus, at=AT)
+        return found
+
+    # 1766000400 is 2025-12-17T19:40:00Z: the steps that end at 19:40 and at 19:45 are touched.
+    found = left_out("2025-12-17T19:36:00Z", "2025-12-17T19:41:00Z")
+    assert found.total == 110
+    assert found.period.left_out == 2
+    assert (found.status, found.reason) == (Status.FAIL, "its budget of 28d is used up")
+    assert left_out("2025-12-17T19:36:00Z", "2025-12-17T19:41:00Z", ("other",)).total == 10
+    running = left_out("2025-12-31T23:00:00Z", "2026-01-02T00:00:00Z")
+    assert running.period.in_maintenance
+
+
 def test_each_period_is_asked_once_for_all_objectives() -> None:
     prometheus = FakePrometheus({})
     week = replace(OBJECTIVE, slo="a.b", period_s=7 * 86_400, target=Decimal("0.9"))
     rows = status([OBJECTIVE, week, OBJECTIVE], SloSpec(), prometheus, at=AT)
     assert [row.slo for row in rows] == ["shop", "a.b", "shop"]
-    assert len(prometheus.asked) == 12
-    assert all('slo=~"a[.]b|shop"' in expr for expr, _ in prometheus.asked)
+    assert len(prometheus.asked) == 9  # three of now, and three a period
+    both = [expr for expr, _ in prometheus.asked if 'slo=~"a[.]b|shop"' in expr]
+    assert len(both) == 3
 
 
 def test_no_objective_asks_nothing() -> None:
