@@ -148,6 +148,18 @@ MODEL_READY = Metric(
     "Number of workers whose model can answer.",
     ("service",),
 )
+FALLBACK_LATCHED = Metric(
+    "mlops_fallback_latched",
+    Kind.GAUGE,
+    "1 while an error budget policy or a person keeps the model from being asked, else 0.",
+    ("service",),
+)
+FALLBACK_TRANSITIONS = Metric(
+    "mlops_fallback_transitions_total",
+    Kind.COUNTER,
+    "Changes of the state of the latch that keeps the model from being asked, by the cause.",
+    ("service", "from_state", "to_state", "cause"),
+)
 IN_FLIGHT = Metric(
     "mlops_requests_in_flight",
     Kind.GAUGE,
@@ -178,6 +190,12 @@ BUNDLE_INFO = Metric(
     "Always 1; its labels name the bundle that is served and the one before it.",
     ("service", "digest", "model", "role"),
 )
+MODEL_TRAINED = Metric(
+    "mlops_model_trained_timestamp_seconds",
+    Kind.GAUGE,
+    "Unix time at which the served model's training ended.",
+    ("service",),
+)
 BUNDLE_SWAPS = Metric(
     "mlops_bundle_swaps_total",
     Kind.COUNTER,
@@ -206,9 +224,9 @@ LOG_AVAILABLE = Metric(
 ALL: tuple[Metric, ...] = (
     HTTP_REQUESTS, HTTP_CONNECTIONS, HTTP_CLOSED, DECISIONS, DECISION_SECONDS, QUEUE_SECONDS, SHED,
     MODEL_SECONDS, MODEL_LIMIT, CONTRACT_VIOLATIONS, GUARD_VIOLATIONS, CERTIFICATE_BREACHES,
-    HEURISTIC_FAILURES, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS, MODEL_READY, IN_FLIGHT,
-    WORKERS, WORKER_RESTARTS, POISON_REQUESTS, BUNDLE_INFO, BUNDLE_SWAPS, LOG_ROWS,
-    LOG_SPOOL_BYTES, LOG_AVAILABLE,
+    HEURISTIC_FAILURES, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS, MODEL_READY,
+    FALLBACK_LATCHED, FALLBACK_TRANSITIONS, IN_FLIGHT, WORKERS, WORKER_RESTARTS, POISON_REQUESTS,
+    BUNDLE_INFO, BUNDLE_SWAPS, LOG_ROWS, LOG_SPOOL_BYTES, LOG_AVAILABLE,
 )  # fmt: skip
 
 

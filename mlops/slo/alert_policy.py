@@ -69,7 +69,7 @@ class AlertPolicySpec(Part):
     description: Description | None = None
     alert_when_no_data: bool = False
     alert_when_resolved: bool = False
-    alert_when_breaching: bool = False
+    alert_when_breaching: bool = True
     conditions: Annotated[
         tuple[
             Annotated[

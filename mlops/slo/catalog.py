@@ -1,54 +1,27 @@
 """A catalog: all objects of some OpenSLO files, checked against each other.
 
-Files are read as one set. What is valid OpenSLO and not compiled yet is kept as `Omitted`, with
+Files are read as one set. What is valid OpenSLO and cannot be compiled is kept as `Omitted`, with
 the reason, so that nobody believes in an alert that does not exist.
 """
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from mlops.base.errors import ConfigError, Place
-from mlops.slo.alert_policy import (
-    AlertPolicySpec,
-    ConditionRef,
-    InlinePolicy,
-    PolicyRef,
-    TargetRef,
-)
-from mlops.slo.counter import Counter, parse_counter
-from mlops.slo.document import Document, KeyPath, closest, read_documents
-from mlops.slo.indicator import CountedRatio, Counts
+from mlops.slo.document import Document, closest, read_documents
+from mlops.slo.index import Entry, Index, Item
 from mlops.slo.objective import Objective
-from mlops.slo.openslo import (
-    ADAPTER,
-    KINDS,
-    AlertPolicy,
-    DataSource,
-    Metric,
-    OpenSlo,
-    Sli,
-    SliSpec,
-    Slo,
-)
-from mlops.slo.windows import openslo_seconds
+from mlops.slo.openslo import KINDS, Slo, kind_name
+from mlops.slo.policy import ErrorBudgetPolicy, Policy, policy_of
+from mlops.slo.resolve import resolve
 
-PROMETHEUS = "prometheus"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An object and the document that it was written in."""
-
-    item: OpenSlo
-    document: Document
-
-    def place(self, *path: str | int) -> Place:
-        """Return where a key of the object stands."""
-        return self.document.place(path)
+_KINDS = (*KINDS, kind_name(ErrorBudgetPolicy))
+_ADAPTER: TypeAdapter[Item] = TypeAdapter(Annotated[Item, Field(discriminator="kind")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +47,13 @@ class Catalog:
         entries: All objects, in the order of the files.
         objectives: The SLOs that rules are generated for.
         omitted: The SLOs that are valid and not generated.
+        policies: What happens when budgets burn.
     """
 
     entries: tuple[Entry, ...]
     objectives: tuple[Objective, ...]
     omitted: tuple[Omitted, ...]
+    policies: tuple[Policy, ...] = ()
 
     def of_file(self, path: str) -> tuple[Objective, ...]:
         """Return the objectives that one file defines."""
@@ -95,7 +70,7 @@ def read_entries(path: Path) -> tuple[Entry, ...]:
     problems: list[ConfigError] = []
     for document in read_documents(path):
         try:
-            item = ADAPTER.validate_json(json.dumps(document.value))
+            item = _ADAPTER.validate_json(json.dumps(document.value))
         except ValidationError as error:
             problems += _explained(error, document)
         else:
@@ -127,196 +102,63 @@ def read_catalog(paths: Sequence[str | Path]) -> Catalog:
             problems.append(ConfigError("no OpenSLO object in it", place=Place(str(path))))
         entries += found
     _raise(problems)
-    index = _Index(entries)
-    _raise([*index.duplicates(), *index.dangling()])
+    index = Index(entries)
+    _raise(index.problems())
+    objectives, omitted = _resolved(entries, index)
+    policies = [
+        _policy(entry, index, objectives)
+        for entry in entries
+        if isinstance(entry.item, ErrorBudgetPolicy)
+    ]
+    return Catalog(tuple(entries), tuple(objectives), tuple(omitted), tuple(policies))
+
+
+def _resolved(entries: Sequence[Entry], index: Index) -> tuple[list[Objective], list[Omitted]]:
     objectives: list[Objective] = []
     omitted: list[Omitted] = []
+    problems: list[ConfigError] = []
     for entry in entries:
-        if isinstance(entry.item, Slo):
-            resolved = index.resolve(entry.item, entry)
-            if isinstance(resolved, Objective):
-                objectives.append(resolved)
-            else:
-                omitted.append(resolved)
-    return Catalog(tuple(entries), tuple(objectives), tuple(omitted))
-
-
-class _Index:
-    """The objects of a set by kind and name."""
-
-    def __init__(self, entries: Sequence[Entry]) -> None:
-        self._entries = entries
-        self._names = {(entry.item.kind, entry.item.metadata.name): entry for entry in entries}
-
-    def duplicates(self) -> Iterator[ConfigError]:
-        seen: dict[tuple[str, str], Entry] = {}
-        for entry in self._entries:
-            name = (entry.item.kind, entry.item.metadata.name)
-            first = seen.setdefault(name, entry)
-            if first is not entry:
-                yield ConfigError(
-                    f"{name[0]} `{name[1]}` is defined twice; first in "
-                    f"{first.place('metadata', 'name')}",
-                    place=entry.place("metadata", "name"),
-                )
-
-    def dangling(self) -> Iterator[ConfigError]:
-        for entry in self._entries:
-            for kind, name, path in _references(entry.item):
-                if kind == "Service" and not self._known(kind):
-                    continue  # OpenSLO lets `service` be a plain name
-                if (kind, name) not in self._names:
-                    yield ConfigError(
-                        f"there is no {kind} `{name}`",
-                        hint=closest(name, self._known(kind)),
-                        place=entry.place(*path),
-                    )
-
-    def resolve(self, slo: Slo, entry: Entry) -> Objective | Omitted:
+        if not isinstance(entry.item, Slo):
+            continue
         try:
-            return self._objective(slo, entry)
+            objectives += resolve(entry.item, entry, index)
+        except ConfigError as error:
+            problems.append(error)
         except ValueError as error:
-            return Omitted(slo.metadata.name, str(error), entry.place("metadata", "name"))
-
-    def _objective(self, slo: Slo, entry: Entry) -> Objective:
-        """Compile-ready form of an SLO; ValueError says why there is none."""
-        ratio = self._ratio(slo)
-        notes = slo.metadata.annotations
-        return Objective(
-            slo=slo.metadata.name,
-            service=self._service_label(slo.spec.service),
-            title=slo.metadata.display_name or slo.metadata.name,
-            description=" ".join((slo.spec.description or "").split()),
-            target=slo.spec.objectives[0].ratio,
-            period_s=_period_s(slo),
-            indicator=ratio,
-            runbook_url=notes.get("runbook_url", ""),
-            first_look=" ".join(notes.get("first_look", "").split()),
-            place=entry.place("metadata", "name"),
-            query_place=self._query_place(slo, entry, ratio.counts),
-        )
-
-    def _query_place(self, slo: Slo, entry: Entry, counts: Counts) -> Place:
-        query = ("ratioMetric", counts.value, "metricSource", "spec", "query")
-        target = slo.spec.objectives[0]
-        if slo.spec.indicator is not None:
-            return entry.place("spec", "indicator", "spec", *query)
-        if target.indicator is not None:
-            return entry.place("spec", "objectives", 0, "indicator", "spec", *query)
-        named = self._names["SLI", slo.spec.indicator_ref or target.indicator_ref or ""]
-        return named.place("spec", *query)
-
-    def _ratio(self, slo: Slo) -> CountedRatio:
-        if slo.spec.budgeting_method != "Occurrences":
-            raise ValueError(f"the budgeting method {slo.spec.budgeting_method} is not compiled")
-        if len(slo.spec.objectives) > 1:
-            raise ValueError("an SLO with several objectives is not compiled; write one each")
-        ratio = self._indicator(slo).ratio_metric
-        if ratio is None:
-            raise ValueError("a thresholdMetric is not compiled")
-        if ratio.total is None:
-            raise ValueError("a raw ratio is not compiled")
-        if not ratio.counter:
-            raise ValueError("only counters are compiled: set `counter: true` if it is one")
-        total = self._query(ratio.total)
-        if ratio.good is not None:
-            return CountedRatio(Counts.GOOD, self._query(ratio.good), total)
-        assert ratio.bad is not None
-        return CountedRatio(Counts.BAD, self._query(ratio.bad), total)
-
-    def _indicator(self, slo: Slo) -> SliSpec:
-        target = slo.spec.objectives[0]
-        inline = slo.spec.indicator or target.indicator
-        if inline is not None:
-            return inline.spec
-        named = self._names["SLI", slo.spec.indicator_ref or target.indicator_ref or ""].item
-        assert isinstance(named, Sli)
-        return named.spec
-
-    def _query(self, metric: Metric) -> Counter:
-        source = metric.metric_source
-        kind = source.type
-        if kind is None:
-            named = self._names["DataSource", source.metric_source_ref or ""].item
-            assert isinstance(named, DataSource)
-            kind = named.spec.type
-        if kind.lower() != PROMETHEUS:
-            raise ValueError(f"a metric source of type {kind} is not compiled, only Prometheus")
-        query = source.spec.get("query")
-        if not isinstance(query, str) or set(source.spec) != {"query"}:
-            raise ValueError("a Prometheus metric source has `spec.query`, a text, and no more")
-        return parse_counter(query)
-
-    def _service_label(self, service: str) -> str:
-        """Return the service as metrics name it: RFC 1123 names have no underscore, ours do."""
-        entry = self._names.get(("Service", service))
-        label = None if entry is None else entry.item.metadata.labels.get("service")
-        return label if isinstance(label, str) else service
-
-    def _known(self, kind: str) -> list[str]:
-        return [name for other, name in self._names if other == kind]
+            place = entry.place("metadata", "name")
+            omitted.append(Omitted(entry.item.metadata.name, str(error), place))
+    _raise([*problems, *_ambiguous(objectives)])
+    return objectives, omitted
 
 
-def _period_s(slo: Slo) -> int:
-    if slo.spec.time_window is None:
-        raise ValueError("without a timeWindow there is no budget; add one, such as 28d rolling")
-    window = slo.spec.time_window[0]
-    if not window.is_rolling:
-        raise ValueError("a calendar-aligned window is not compiled, only a rolling one")
-    period_s = openslo_seconds(window.duration)
-    if period_s is None:
-        raise ValueError(f"{window.duration} has no fixed length; use days, such as 28d")
-    return period_s
+def _ambiguous(objectives: Sequence[Objective]) -> Iterator[ConfigError]:
+    """Yield objectives that are called alike, which those of one SLO with several can be."""
+    seen: dict[str, Objective] = {}
+    for objective in objectives:
+        first = seen.setdefault(objective.slo, objective)
+        if first is not objective:
+            yield ConfigError(
+                f"two objectives would be called `{objective.slo}`; the other is of {first.place}",
+                hint="rename the SLO, or its objectives' displayName",
+                place=objective.place,
+            )
 
 
-def _references(item: OpenSlo) -> Iterator[tuple[str, str, KeyPath]]:
-    """Yield kind, name and key path of what an object refers to."""
-    if isinstance(item, Sli):
-        yield from _source_references(item.spec, ("spec",))
-    elif isinstance(item, AlertPolicy):
-        yield from _policy_references(item.spec, ("spec",))
-    elif isinstance(item, Slo):
-        yield "Service", item.spec.service, ("spec", "service")
-        holders = [(item.spec, ("spec",))] + [
-            (target, ("spec", "objectives", index))
-            for index, target in enumerate(item.spec.objectives)
-        ]
-        for holder, path in holders:
-            if holder.indicator_ref is not None:
-                yield "SLI", holder.indicator_ref, (*path, "indicatorRef")
-            if holder.indicator is not None:
-                yield from _source_references(holder.indicator.spec, (*path, "indicator", "spec"))
-        for index, policy in enumerate(item.spec.alert_policies or ()):
-            at: KeyPath = ("spec", "alertPolicies", index)
-            if isinstance(policy, InlinePolicy):
-                yield from _policy_references(policy.spec, (*at, "spec"))
-            elif isinstance(policy, PolicyRef):
-                yield "AlertPolicy", policy.alert_policy_ref, (*at, "alertPolicyRef")
-            else:
-                yield "AlertPolicy", policy, at
+def _policy(entry: Entry, index: Index, objectives: Sequence[Objective]) -> Policy:
+    """Return a policy whose rules name objectives, where its file names SLOs."""
+    assert isinstance(entry.item, ErrorBudgetPolicy)
+    service = index.service_label(entry.item.spec.service)
+    policy = policy_of(entry.item, service=service, place=lambda path: entry.place(*path))
+    rules = tuple(
+        replace(rule, slos=tuple(_promised(rule.slos, index, objectives))) for rule in policy.rules
+    )
+    return replace(policy, rules=rules)
 
 
-def _source_references(spec: SliSpec, path: KeyPath) -> Iterator[tuple[str, str, KeyPath]]:
-    held: list[tuple[Metric | None, KeyPath]] = [(spec.threshold_metric, ("thresholdMetric",))]
-    if spec.ratio_metric is not None:
-        ratio = spec.ratio_metric
-        parts = {"good": ratio.good, "bad": ratio.bad, "total": ratio.total, "raw": ratio.raw}
-        held += [(metric, ("ratioMetric", name)) for name, metric in parts.items()]
-    for metric, below in held:
-        if metric is not None and metric.metric_source.metric_source_ref is not None:
-            at = (*path, *below, "metricSource", "metricSourceRef")
-            yield "DataSource", metric.metric_source.metric_source_ref, at
-
-
-def _policy_references(spec: AlertPolicySpec, path: KeyPath) -> Iterator[tuple[str, str, KeyPath]]:
-    for index, condition in enumerate(spec.conditions):
-        if isinstance(condition, ConditionRef):
-            at = (*path, "conditions", index, "conditionRef")
-            yield "AlertCondition", condition.condition_ref, at
-    for index, target in enumerate(spec.notification_targets):
-        if isinstance(target, TargetRef):
-            at = (*path, "notificationTargets", index, "targetRef")
-            yield "AlertNotificationTarget", target.target_ref, at
+def _promised(slos: Sequence[str], index: Index, objectives: Sequence[Objective]) -> Iterator[str]:
+    for name in slos:
+        place = index.entry("SLO", name).place("metadata", "name")
+        yield from [each.slo for each in objectives if each.place == place] or [name]
 
 
 def _explained(error: ValidationError, document: Document) -> Iterator[ConfigError]:
@@ -330,10 +172,10 @@ def _explained(error: ValidationError, document: Document) -> Iterator[ConfigErr
         match detail["type"]:
             case "union_tag_not_found":
                 path, message = ("kind",), "`kind` is required"
-                hint = f"one of {', '.join(KINDS)}"
+                hint = f"one of {', '.join(_KINDS)}"
             case "union_tag_invalid":
                 path, message = ("kind",), f"there is no kind `{document.value.get('kind')}`"
-                hint = closest(str(document.value.get("kind")), KINDS)
+                hint = closest(str(document.value.get("kind")), _KINDS)
             case "missing":
                 message = "this key is required"
             case "extra_forbidden":

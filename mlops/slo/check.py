@@ -6,8 +6,10 @@ from pathlib import Path
 from mlops.base.verdict import Finding, Status, Verdict
 from mlops.slo import names
 from mlops.slo.alerts import percent
+from mlops.slo.burn_policy import tiers_of
 from mlops.slo.catalog import Catalog, read_catalog
 from mlops.slo.exported import unexported
+from mlops.slo.index import Index
 from mlops.slo.objective import Objective
 from mlops.slo.openslo import Slo
 from mlops.slo.spec import SloSpec
@@ -53,14 +55,33 @@ def _findings(catalog: Catalog, spec: SloSpec) -> Iterator[Finding]:
             f"{omitted.slo}: no rules are generated: {omitted.reason}",
             place=omitted.place,
         )
+    yield from _policies(catalog)
+
+
+def _policies(catalog: Catalog) -> Iterator[Finding]:
+    """Find alert policies that make no alert, and rules whose SLOs nobody can measure."""
+    index = Index(catalog.entries)
     for entry in catalog.entries:
-        if isinstance(entry.item, Slo) and entry.item.spec.alert_policies:
+        if not isinstance(entry.item, Slo):
+            continue
+        tiers, unused = tiers_of(entry.item.spec, index)
+        instead = "" if tiers else "; its alerts come from `slo.tiers`"
+        for policy in unused:
             yield Finding(
                 "slo.policies",
                 Status.WARN,
-                f"{entry.item.metadata.name}: its alertPolicies are read and not used; "
-                "alerts come from `slo.tiers`",
-                place=entry.place("spec", "alertPolicies"),
+                f"{entry.item.metadata.name}: an alert policy makes no alert: {policy.reason}"
+                f"{instead}",
+                place=entry.place("spec", "alertPolicies", policy.at),
+            )
+    measured = {objective.slo for objective in catalog.objectives}
+    for rule in (rule for budget_policy in catalog.policies for rule in budget_policy.rules):
+        for slo in sorted(set(rule.slos) - measured):
+            yield Finding(
+                "slo.policies",
+                Status.WARN,
+                f"{rule.name} never holds for {slo}, of which no rules are generated",
+                place=rule.place,
             )
 
 

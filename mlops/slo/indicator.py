@@ -2,7 +2,7 @@
 
 Every kind gives two expressions without labels: all events of a window, and those that were bad.
 From them the compiler makes the recorded steps, the error ratios and the budgets, so that a kind
-of SLI is one class here and nothing else.
+of SLI is one class and nothing else. Here are the protocol and the kinds that count events.
 """
 
 from dataclasses import dataclass
@@ -41,8 +41,24 @@ class Indicator(Protocol):
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """The plain selectors that it asks for, without repetition."""
+        """The selectors that it asks for, without repetition."""
         ...
+
+    @property
+    def increasing(self) -> tuple[Counter, ...]:
+        """Those of `counters` whose increase it takes by itself, so that they must be counters."""
+        ...
+
+
+def error_share(indicator: Indicator, window_s: int, spec: SloSpec) -> str:
+    """Return PromQL for bad over all events in a window; nothing where there are no events.
+
+    Args:
+        indicator: What is counted.
+        window_s: Seconds, as for `Indicator.total`.
+        spec: Gives the intervals.
+    """
+    return f"{indicator.bad(window_s, spec)}\n/\n({indicator.total(window_s, spec)} > 0)"
 
 
 class Counts(StrEnum):
@@ -51,10 +67,62 @@ class Counts(StrEnum):
     GOOD = "good"
     BAD = "bad"
 
+    def bad(self, numerator: str, total: str) -> str:
+        """Return PromQL for the bad events of a window, from both sides of a ratio.
+
+        A numerator without series counts 0 while there are events: a counter of errors is born
+        with the first error.
+
+        Args:
+            numerator: PromQL for what is counted.
+            total: PromQL for all events.
+        """
+        counted = f"(\n  {numerator}\n  or\n  0 * {total}\n)"
+        if self is Counts.BAD:
+            return counted
+        difference = f"{total}\n-\n{counted},"
+        # Two counters are extrapolated apart, so good may exceed total by a hair.
+        return f"clamp_min(\n{indent(difference, _INDENT)}\n  0\n)"
+
 
 @dataclass(frozen=True, slots=True)
 class CountedRatio:
-    """Good or bad events over all events, both counted.
+    """Good or bad events over all events, both from plain counters.
+
+    Attributes:
+        counts: What `numerator` counts.
+        numerator: Good or bad events.
+        denominator: All events.
+    """
+
+    counts: Counts
+    numerator: Counter
+    denominator: Counter
+
+    def total(self, window_s: int, spec: SloSpec) -> str:
+        """Return all events in a window; see `Indicator.total`."""
+        del spec
+        return self.denominator.increase(prometheus_duration(window_s))
+
+    def bad(self, window_s: int, spec: SloSpec) -> str:
+        """Return the bad events in a window; see `Indicator.bad`."""
+        numerator = self.numerator.increase(prometheus_duration(window_s))
+        return self.counts.bad(numerator, self.total(window_s, spec))
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """The two counters."""
+        return tuple(dict.fromkeys((self.numerator, self.denominator)))
+
+    @property
+    def increasing(self) -> tuple[Counter, ...]:
+        """The two counters."""
+        return self.counters
+
+
+@dataclass(frozen=True, slots=True)
+class QueriedRatio:
+    """Good or bad events over all events, of which at least one is a query of a window.
 
     Attributes:
         counts: What `numerator` counts.
@@ -73,16 +141,16 @@ class CountedRatio:
 
     def bad(self, window_s: int, spec: SloSpec) -> str:
         """Return the bad events in a window; see `Indicator.bad`."""
-        total = self.total(window_s, spec)
         numerator = self.numerator.increase(prometheus_duration(window_s))
-        counted = f"(\n  {numerator}\n  or\n  0 * {total}\n)"
-        if self.counts is Counts.BAD:
-            return counted
-        difference = f"{total}\n-\n{counted},"
-        # Two counters are extrapolated apart, so good may exceed total by a hair.
-        return f"clamp_min(\n{indent(difference, _INDENT)}\n  0\n)"
+        return self.counts.bad(numerator, self.total(window_s, spec))
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """What the two select."""
+        """All selectors in both queries."""
         return tuple(dict.fromkeys((*self.numerator.counters, *self.denominator.counters)))
+
+    @property
+    def increasing(self) -> tuple[Counter, ...]:
+        """The sides that are plain counters; a query takes its increases itself."""
+        sides = (self.numerator, self.denominator)
+        return tuple(dict.fromkeys(side for side in sides if isinstance(side, Counter)))

@@ -5,8 +5,10 @@ Where the official examples leave out what the text requires (`counter` of a rat
 condition), the examples win.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal, TypeAlias, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     Discriminator,
@@ -18,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from mlops.slo import ml_source
 from mlops.slo.alert_policy import (
     AlertConditionSpec,
     AlertPolicySpec,
@@ -40,6 +43,8 @@ class MetricSource(Part):
         if self.metric_source_ref is None and self.type is None:
             message = "`type` is required where no `metricSourceRef` names a DataSource"
             raise ValueError(message)
+        if self.type == ml_source.TYPE:
+            ml_source.parse_source(self.spec)
         return self
 
 
@@ -101,6 +106,16 @@ class Calendar(Part):
 
     start_time: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$")]
     time_zone: Annotated[str, StringConstraints(min_length=1)]
+
+    @model_validator(mode="after")
+    def _exists(self) -> "Calendar":
+        datetime.fromisoformat(self.start_time)
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            message = f"there is no time zone `{self.time_zone}`; take an IANA name"
+            raise ValueError(message) from error
+        return self
 
 
 class TimeWindow(Part):
@@ -260,7 +275,16 @@ class AlertNotificationTarget(Object):
 OpenSlo: TypeAlias = (
     DataSource | Service | Sli | Slo | AlertPolicy | AlertCondition | AlertNotificationTarget
 )
-KINDS: tuple[str, ...] = tuple(
-    get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(OpenSlo)
-)
+
+
+def kind_name(kind: type[Part]) -> str:
+    """Return how files call a kind.
+
+    >>> kind_name(Sli)
+    'SLI'
+    """
+    return str(get_args(kind.model_fields["kind"].annotation)[0])
+
+
+KINDS: tuple[str, ...] = tuple(map(kind_name, get_args(OpenSlo)))
 ADAPTER: TypeAdapter[OpenSlo] = TypeAdapter(Annotated[OpenSlo, Field(discriminator="kind")])

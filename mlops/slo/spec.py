@@ -33,6 +33,11 @@ class Tier(Section):
     keep_firing_for_s: Annotated[int, Field(ge=0)] = 0
     """Seconds that the alert outlives its condition, so that a lost scrape does not resolve it."""
 
+    labels: dict[Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")], str] = (
+        Field(default_factory=dict)
+    )
+    """Labels of its alerts beside those that all have, for the routes of Alertmanager."""
+
     @model_validator(mode="after")
     def _ordered(self) -> "Tier":
         if self.short_s >= self.long_s:

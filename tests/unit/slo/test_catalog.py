@@ -185,24 +185,8 @@ OMITTED: Mapping[str, tuple[str, str, str]] = {
         "type: Datadog, spec: {query: sum",
         "type Datadog",
     ),
-    "a calendar window": (
-        "isRolling: true",
-        "calendar: {startTime: 2026-01-01 00:00:00, timeZone: Europe/Vienna}",
-        "calendar-aligned",
-    ),
     "a month": ("4w", "1M", "no fixed length"),
     "no window": ("  timeWindow:\n    - duration: 4w\n      isRolling: true\n", "", "timeWindow"),
-    "a gauge": ("counter: true", "counter: false", "only counters"),
-    "a ratio time slice": (
-        "Occurrences\n  objectives:\n    - ",
-        "RatioTimeslices\n  objectives:\n    - timeSliceWindow: 5m\n      ",
-        "RatioTimeslices",
-    ),
-    "several objectives": (
-        "    - targetPercent: 99.9\n",
-        "    - targetPercent: 99.9\n    - targetPercent: 99\n",
-        "several",
-    ),
     "a query with its own window": (
         "sum(requests_total)",
         "'sum(rate(requests_total[5m]))'",

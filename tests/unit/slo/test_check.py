@@ -110,13 +110,14 @@ def test_windows_that_do_not_fit_the_period_fail() -> None:
     assert "no multiple" in found[1][1]
 
 
-def test_policies_that_nobody_reads_and_omitted_slos_are_warnings(tmp_path: Path) -> None:
+def test_policies_without_an_alert_and_omitted_slos_are_warnings(tmp_path: Path) -> None:
     text = (ROOT / "slo" / "open_bandit.yaml").read_text()
     policy = """---
 apiVersion: openslo/v1
 kind: AlertPolicy
 metadata: {name: nobody}
 spec:
+  alertWhenBreaching: false
   conditions:
     - kind: AlertCondition
       metadata: {name: burn}
@@ -137,4 +138,4 @@ spec:
     warned = [finding for finding in verdict.findings if finding.status is Status.WARN]
     assert [finding.check for finding in warned] == ["slo.omitted", "slo.policies"]
     assert warned[1].place is not None
-    assert warned[1].place.key == "spec.alertPolicies"
+    assert warned[1].place.key == "spec.alertPolicies.0"
