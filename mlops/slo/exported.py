@@ -3,46 +3,57 @@
 A query for a series that nobody exports is valid for Prometheus: its alert just never fires.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from mlops.base.telemetry import ALL, Kind, Metric, exported_series
+from mlops.base.telemetry import ALL, MODEL_TRAINED, Kind, Metric, exported_series
 from mlops.base.verdict import Finding, Status
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.document import closest
+from mlops.slo.ml_source import EXPECTED
 from mlops.slo.objective import Objective
 
 PREFIX = "mlops_"
 _SCRAPE_LABELS = frozenset({"job", "instance"})
+_AWAITED = tuple(metric for metric in (MODEL_TRAINED, *EXPECTED) if metric not in ALL)
 
 
 def unexported(objective: Objective) -> Iterator[Finding]:
     """Yield what an objective asks of our own metrics and nobody exports.
 
-    Metrics of other programs are not known here and pass.
+    What an ML source asks for and no part of this release exports yet is a warning: the rules are
+    right, and have no data until somebody exports it. Metrics of other programs are not known here
+    and pass.
     """
     for counter in objective.counters:
         if not counter.metric.startswith(PREFIX):
             continue
-        for message in _problems(counter):
-            yield Finding(
-                "slo.series", Status.FAIL, f"{objective.slo}: {message}", place=objective.asked_at
+        if _declaration(counter.metric, _AWAITED) is not None:
+            message = (
+                f"nobody exports `{counter.metric}` yet, so it has no data until somebody does"
             )
+            yield _finding(objective, Status.WARN, message)
+            continue
+        for problem in _problems(counter, counts=counter in objective.indicator.increasing):
+            yield _finding(objective, Status.FAIL, problem)
 
 
-def _problems(counter: Counter) -> Iterator[str]:
-    metric = _declaration(counter.metric)
+def _finding(objective: Objective, status: Status, message: str) -> Finding:
+    return Finding("slo.series", status, f"{objective.slo}: {message}", place=objective.asked_at)
+
+
+def _problems(counter: Counter, *, counts: bool) -> Iterator[str]:
+    metric = _declaration(counter.metric, ALL)
     if metric is None:
         hint = closest(counter.metric, exported_series())
         yield f"`{counter.metric}` is not an exported series; {hint}"
         return
-    if not _is_counter(metric, counter.metric):
+    if counts and not _is_counter(metric, counter.metric):
         yield f"`{counter.metric}` is a {metric.kind.value}, not a counter"
         return
     labels = {*metric.labels, *_SCRAPE_LABELS}
-    bucket = counter.metric.endswith("_bucket")
-    if bucket:
+    if counter.metric.endswith("_bucket"):
         labels.add("le")
-        if not any(matcher.label == "le" for matcher in counter.matchers):
+        if counts and not any(matcher.label == "le" for matcher in counter.matchers):
             yield f"`{counter.metric}` without `le` counts every event once a bucket"
     for matcher in counter.matchers:
         if matcher.label not in labels:
@@ -62,14 +73,14 @@ def bucket_text(bound: float) -> str:
     return repr(float(bound))
 
 
-def _declaration(series: str) -> Metric | None:
-    for metric in ALL:
-        if metric.kind is Kind.HISTOGRAM:
-            if series in {f"{metric.name}_{part}" for part in ("bucket", "sum", "count")}:
-                return metric
-        elif series == metric.name:
-            return metric
-    return None
+def _declaration(series: str, metrics: Sequence[Metric]) -> Metric | None:
+    return next((metric for metric in metrics if series in _series(metric)), None)
+
+
+def _series(metric: Metric) -> tuple[str, ...]:
+    if metric.kind is not Kind.HISTOGRAM:
+        return (metric.name,)
+    return tuple(f"{metric.name}_{part}" for part in ("bucket", "sum", "count"))
 
 
 def _is_counter(metric: Metric, series: str) -> bool:
