@@ -1,160 +1,191 @@
 """A rule file: Prometheus recording and alerting rules compiled from objectives.
 
-For every objective, in one group so that each rule sees what the one before recorded:
-the events of a step, the error ratio of every window, the objective, the burn rate, the alerts.
-A second group, evaluated once a step, sums the period. Each service has one group more, with the
+For every objective, in one group so that each rule sees what the one before recorded: the events
+of a step, bad events and error ratio of every window, what it promises, the burn rate, the alerts.
+A second group, evaluated more rarely, sums the period. Each service has one group more, with the
 alerts that ask no budget.
-
-Windows longer than `direct_window_max_s` are sums of the recorded steps, at points one step apart,
-so that no event counts twice: `sum(bad) / sum(total)`. A mean of ratios would weigh a quiet night
-like a busy day.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import TypeAlias
 
-import yaml
-
+from mlops.base.errors import ConfigError
 from mlops.slo import names
-from mlops.slo.alerts import AlertRule, burn_alert
+from mlops.slo.alerts import (
+    AlertRule,
+    absent_alert,
+    alerting,
+    burn_alert,
+    percent,
+    routing,
+    tiers_of,
+)
+from mlops.slo.catalog import Omitted
 from mlops.slo.objective import Objective
-from mlops.slo.spec import SloSpec
+from mlops.slo.output import Expression, Yaml, yaml_text
+from mlops.slo.period_rules import period_rules, period_words, unrecorded
+from mlops.slo.promql import check_expression
+from mlops.slo.spec import SloSpec, Tier
 from mlops.slo.standing import standing_alerts
+from mlops.slo.steps import bad_in, ratio_of, total_in
 from mlops.slo.windows import can_fire, prometheus_duration, recorded_windows
 
-_BLOCK_LENGTH = 80
+_PERIOD_INTERVAL_S = 120
+"""Longest pause between two evaluations of a period: a sample is stale after 300 s, and a gap in
+what is left of a budget looks like a lost budget."""
 
-_Yaml: TypeAlias = "str | int | list[_Yaml] | dict[str, _Yaml]"
 
-
-def generate(objectives: Sequence[Objective], spec: SloSpec) -> str:
+def generate(
+    objectives: Sequence[Objective],
+    spec: SloSpec,
+    *,
+    omitted: Sequence[Omitted] = (),
+    elsewhere: Collection[str] = (),
+) -> str:
     """Compile objectives to the text of one rule file.
 
     Args:
         objectives: The SLOs of one OpenSLO file; none makes a valid file without rules.
         spec: Windows and intervals.
+        omitted: The SLOs of the same file that have no rules, which the header tells.
+        elsewhere: Services whose standing alerts are in another rule file.
 
     Returns:
         YAML that Prometheus loads; the same input always gives the same bytes.
+
+    Raises:
+        ConfigError: An SLO's own windows cannot work, or its query makes no valid expression.
     """
-    groups: list[_Yaml] = []
+    body = yaml_text({"groups": groups_of(objectives, spec, elsewhere=elsewhere)})
+    return f"{header(objectives, spec, omitted=omitted)}{body}"
+
+
+def groups_of(
+    objectives: Sequence[Objective], spec: SloSpec, *, elsewhere: Collection[str] = ()
+) -> list[Yaml]:
+    """Compile objectives to groups of rules; see `generate`."""
+    _refuse_windows(objectives, spec)
+    groups: list[Yaml] = []
     for objective in objectives:
-        groups += [_group(objective, spec), _period_group(objective, spec)]
+        groups.append(_group(objective, spec))
+        recorded = recorded_windows(tiers_of(objective, spec), spec)
+        known = {names.error_ratio(window) for window in recorded}
+        rules = [_record(objective, name, expr)
+                 for name, expr in period_rules(objective, spec) if name not in known]  # fmt: skip
+        if rules:
+            interval_s = min(spec.step_s, _PERIOD_INTERVAL_S)
+            groups.append(_named(f"slo-{objective.slo}-period", interval_s, rules))
     for service in dict.fromkeys(objective.service for objective in objectives):
-        groups.append(_standing_group(service, objectives, spec))
-    body = _Dumper.text({"groups": groups})
-    return f"{_header(objectives, spec)}{body}"
+        if service not in elsewhere:
+            rules = [_alert(alert) for alert in standing_alerts(service, objectives, spec)]
+            groups.append(_named(f"standing-{service}", spec.evaluation_interval_s, rules))
+    return groups
 
 
-def _header(objectives: Iterable[Objective], spec: SloSpec) -> str:
-    sources = sorted({PurePath(objective.place.origin).name for objective in objectives})
+def header(
+    objectives: Sequence[Objective], spec: SloSpec, *, omitted: Sequence[Omitted] = ()
+) -> str:
+    """Return comments that say what made a file of rules, and what is not in it.
+
+    Args:
+        objectives: The SLOs that are in it.
+        spec: Windows and intervals.
+        omitted: The SLOs that are not.
+    """
+    places = [*(item.place for item in objectives), *(item.place for item in omitted)]
+    sources = sorted({PurePath(place.origin).name for place in places})
     lines = [
         f"Generated by `mlops slo generate` from {', '.join(sources) or 'no SLO'}.",
         "Do not edit: change the definition or the section `slo` and generate again.",
         "Keep Prometheus' data for longer than the period.",
+        *(f"{item.slo}: not here, {' '.join(item.reason.split())}" for item in omitted),
+        *(line for objective in objectives for line in _left_out(objective, spec)),
     ]
-    for objective in objectives:
-        lines += [
-            f"{objective.slo}: no {names.alert(tier)}, {tier.factor:g} times the budget of "
-            f"{objective.error_budget} is more than everything."
-            for tier in spec.tiers
-            if not can_fire(tier, objective.error_budget)
-        ]
     return "".join(f"# {line}\n" for line in lines)
 
 
-def _group(objective: Objective, spec: SloSpec) -> _Yaml:
+def _left_out(objective: Objective, spec: SloSpec) -> Iterator[str]:
+    for tier in tiers_of(objective, spec):
+        if not can_fire(tier, objective.error_budget):
+            yield (
+                f"{objective.slo}: no {names.alert(tier)}, {tier.factor:g} times the budget of "
+                f"{objective.error_budget} is more than everything."
+            )
+    if objective.muted:
+        yield f"{objective.slo}: no alerts of severity {', '.join(sorted(objective.muted))}."
+    why = unrecorded(objective, spec)
+    if why:
+        yield f"{objective.slo}: no {names.PERIOD_REMAINING}, {why}."
+
+
+def _group(objective: Objective, spec: SloSpec) -> Yaml:
     selector = objective.selector
-    bad, total = names.sli_bad(spec), names.sli_total(spec)
     rules = [
-        _record(total, objective.indicator.total(spec.step_s, spec), objective),
-        _record(bad, objective.indicator.bad(spec.step_s, spec), objective),
+        _record(objective, names.sli_total(spec), total_in(objective, spec.step_s, spec)),
+        _record(objective, names.sli_bad(spec), bad_in(objective, spec.step_s, spec)),
     ]
+    tiers = tiers_of(objective, spec)
+    for window in recorded_windows(tiers, spec):
+        rules += _window_rules(objective, window, tiers, spec)
+    burn_rate = f"{names.error_ratio(spec.step_s)}{selector} / {objective.error_budget}"
     rules += [
-        _record(names.error_ratio(window), _ratio(objective, window, spec), objective)
-        for window in recorded_windows(spec)
+        _record(objective, names.OBJECTIVE, f"vector({objective.target})"),
+        _record(objective, names.ERROR_BUDGET, f"vector({objective.error_budget})"),
+        _record(objective, names.CURRENT_BURN_RATE, burn_rate),
+        _record(objective, names.INFO, "vector(1)", _facts(objective, spec)),
     ]
-    rules += [
-        _record(names.OBJECTIVE, f"vector({objective.target})", objective),
-        _record(names.ERROR_BUDGET, f"vector({objective.error_budget})", objective),
-        _record(
-            names.CURRENT_BURN_RATE,
-            f"{names.error_ratio(spec.step_s)}{selector} / {objective.error_budget}",
-            objective,
-        ),
-    ]
-    rules += [
-        _alert(burn_alert(objective, tier, spec))
-        for tier in spec.tiers
-        if can_fire(tier, objective.error_budget)
-    ]
-    return {
-        "name": f"slo-{objective.slo}",
-        "interval": prometheus_duration(spec.evaluation_interval_s),
-        "rules": rules,
-    }
+    rules += [_alert(burn_alert(objective, tier, spec)) for tier in alerting(objective, spec)]
+    absent = absent_alert(objective, spec)
+    if absent is not None:
+        rules.append(_alert(absent))
+    return _named(f"slo-{objective.slo}", spec.evaluation_interval_s, rules)
 
 
-def _period_group(objective: Objective, spec: SloSpec) -> _Yaml:
-    window = names.error_ratio(objective.period(spec))
-    remaining = f"1 - {window}{objective.selector} / {objective.error_budget}"
-    return {
-        "name": f"slo-{objective.slo}-period",
-        "interval": prometheus_duration(spec.step_s),
-        "rules": [
-            _record(window, _summed(objective, objective.period(spec), spec), objective),
-            _record(names.PERIOD_REMAINING, remaining, objective),
-        ],
-    }
-
-
-def _standing_group(service: str, objectives: Sequence[Objective], spec: SloSpec) -> _Yaml:
-    return {
-        "name": f"standing-{service}",
-        "interval": prometheus_duration(spec.evaluation_interval_s),
-        "rules": [_alert(alert) for alert in standing_alerts(service, objectives, spec)],
-    }
-
-
-def _ratio(objective: Objective, window_s: int, spec: SloSpec) -> str:
+def _window_rules(
+    objective: Objective, window_s: int, tiers: Iterable[Tier], spec: SloSpec
+) -> Iterator[Yaml]:
+    """Yield the error ratio of a window; of a long one, which has a guard, its bad events first."""
+    name, selector = names.error_ratio(window_s), objective.selector
     if window_s == spec.step_s:
-        selector = objective.selector
-        return f"{names.sli_bad(spec)}{selector}\n/\n({names.sli_total(spec)}{selector} > 0)"
-    if window_s > spec.direct_window_max_s:
-        return _summed(objective, window_s, spec)
-    indicator = objective.indicator
-    return f"{indicator.bad(window_s, spec)}\n/\n({indicator.total(window_s, spec)} > 0)"
+        bad, total = f"{names.sli_bad(spec)}{selector}", f"{names.sli_total(spec)}{selector}"
+    else:
+        bad, total = bad_in(objective, window_s, spec), total_in(objective, window_s, spec)
+        if any(tier.long_s == window_s for tier in tiers):
+            yield _record(objective, names.bad_in(window_s), bad)
+            bad = f"{names.bad_in(window_s)}{selector}"
+    yield _record(objective, name, ratio_of(bad, total))
 
 
-def _summed(objective: Objective, window_s: int, spec: SloSpec) -> str:
-    bad, total = (
-        summed(series, objective.selector, window_s, spec)
-        for series in (names.sli_bad(spec), names.sli_total(spec))
-    )
-    return f"{bad}\n/\n({total} > 0)"
+def _facts(objective: Objective, spec: SloSpec) -> dict[str, str]:
+    return {
+        **routing(objective),
+        "title": objective.title,
+        "objective": percent(objective.target),
+        "period": period_words(objective, spec),
+    }
 
 
-def summed(series: str, selector: str, window_s: int, spec: SloSpec) -> str:
-    """Return the expression for events in a long window, from the recorded steps.
-
-    Args:
-        series: `slo:sli_bad:increase...` or `slo:sli_total:increase...`.
-        selector: Label matchers with braces.
-        window_s: Seconds, a multiple of the step.
-        spec: Gives the step.
-    """
-    window, step = prometheus_duration(window_s), prometheus_duration(spec.step_s)
-    return f"sum_over_time({series}{selector}[{window}:{step}])"
+def _named(name: str, interval_s: int, rules: list[Yaml]) -> Yaml:
+    return {"name": name, "interval": prometheus_duration(interval_s), "rules": rules}
 
 
-def _record(name: str, expr: str, objective: Objective) -> _Yaml:
-    labels: _Yaml = {"service": objective.service, "slo": objective.slo}
-    return {"record": name, "expr": _Expression(expr), "labels": labels}
+def _record(
+    objective: Objective, name: str, expr: str, labels: Mapping[str, str] | None = None
+) -> Yaml:
+    try:
+        check_expression(expr)
+    except ValueError as error:
+        raise ConfigError(
+            f"{objective.slo}: the rule {name} would be {error}", place=objective.asked_at
+        ) from error
+    own: dict[str, Yaml] = {**(labels or {})}
+    own |= {"service": objective.service, "slo": objective.slo}
+    return {"record": name, "expr": Expression(expr), "labels": own}
 
 
-def _alert(alert: AlertRule) -> _Yaml:
-    rule: dict[str, _Yaml] = {"alert": alert.name, "expr": _Expression(alert.expr)}
+def _alert(alert: AlertRule) -> Yaml:
+    check_expression(alert.expr)
+    rule: dict[str, Yaml] = {"alert": alert.name, "expr": Expression(alert.expr)}
     if alert.for_s:
         rule["for"] = prometheus_duration(alert.for_s)
     if alert.keep_firing_for_s:
@@ -164,29 +195,17 @@ def _alert(alert: AlertRule) -> _Yaml:
     return rule
 
 
-class _Expression(str):
-    """PromQL, which is written as it is: a folded expression cannot be read or copied."""
-
-    __slots__ = ()
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes YAML in the order given, long expressions as blocks, no aliases."""
-
-    @classmethod
-    def text(cls, value: _Yaml) -> str:
-        return yaml.dump(value, Dumper=cls, sort_keys=False, width=100, allow_unicode=True)
-
-    def ignore_aliases(self, _data: object) -> bool:
-        return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)  # list items stand below their key
-
-
-def _represent_expression(dumper: yaml.SafeDumper, text: _Expression) -> yaml.ScalarNode:
-    block = "\n" in text or len(text) > _BLOCK_LENGTH
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if block else None)
-
-
-_Dumper.add_representer(_Expression, _represent_expression)
+def _refuse_windows(objectives: Iterable[Objective], spec: SloSpec) -> None:
+    problems = tuple(
+        ConfigError(f"{objective.slo}: its alert policies: {text}", place=objective.place)
+        for objective in objectives
+        for _, text in spec.problems_of(objective.tiers or ())
+    )
+    if problems:
+        raise (
+            problems[0]
+            if len(problems) == 1
+            else ConfigError(
+                f"{len(problems)} windows of alert policies cannot work", problems=problems
+            )
+        )

@@ -19,6 +19,7 @@ from mlops.base.telemetry import (
 from mlops.slo import names
 from mlops.slo.alerts import AlertRule
 from mlops.slo.exported import PREFIX
+from mlops.slo.maintenance import outside
 from mlops.slo.objective import Objective
 from mlops.slo.spec import SloSpec
 
@@ -163,10 +164,10 @@ def standing_alerts(
     kinds = [_CORRUPTION, _UNAVAILABLE, _LOST, _RESTARTING]
     if any(each.metric.startswith(PREFIX) for item in own for each in item.counters):
         kinds.append(_ABSENT)
-    return tuple(_rule(kind, service, runbook) for kind in kinds)
+    return tuple(_rule(kind, service, runbook, spec) for kind in kinds)
 
 
-def _rule(kind: _Standing, service: str, runbook: str) -> AlertRule:
+def _rule(kind: _Standing, service: str, runbook: str, spec: SloSpec) -> AlertRule:
     annotations = {
         "summary": kind.summary.replace("SERVICE", service),
         "description": kind.description.replace("SERVICE", service),
@@ -176,7 +177,7 @@ def _rule(kind: _Standing, service: str, runbook: str) -> AlertRule:
         annotations["runbook_url"] = f"{runbook}#{kind.anchor}"
     return AlertRule(
         name=kind.name,
-        expr=kind.expr(f'{{service="{service}"}}'),
+        expr=outside(kind.expr(f'{{service="{service}"}}'), service, spec),
         for_s=kind.for_s,
         keep_firing_for_s=0,
         labels={"service": service, "severity": kind.severity},

@@ -4,7 +4,7 @@ Four scrapes are the least that a window may hold: with fewer, one lost scrape l
 without the two samples that it needs, and the alert flaps or never fires.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from decimal import Decimal
 
 from mlops.slo.spec import SloSpec, Tier
@@ -56,11 +56,11 @@ def can_fire(tier: Tier, error_budget: Decimal) -> bool:
     return Decimal(repr(tier.factor)) * error_budget < 1
 
 
-def recorded_windows(spec: SloSpec) -> tuple[int, ...]:
-    """Return the windows in seconds whose error ratio is recorded, the base step first."""
-    return tuple(sorted({spec.step_s, *_tier_windows(spec)}))
+def recorded_windows(tiers: Iterable[Tier], spec: SloSpec) -> tuple[int, ...]:
+    """Return the windows in seconds whose error ratio is recorded, shortest first.
 
-
-def _tier_windows(spec: SloSpec) -> Iterator[int]:
-    for tier in spec.tiers:
-        yield from (tier.long_s, tier.short_s)
+    Args:
+        tiers: Pairs of windows.
+        spec: Gives the step, which is recorded always.
+    """
+    return tuple(sorted({spec.step_s, *(s for tier in tiers for s in (tier.long_s, tier.short_s))}))
