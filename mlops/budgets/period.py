@@ -96,6 +96,31 @@ def _count(spans: Iterable[Span], step_s: int) -> int:
     return sum((span.last - span.first) // step_s + 1 for span in spans)
 
 
+def latest(window_s: int, spec: SloSpec, *, at: datetime) -> Span:
+    """Return the last steps that are over.
+
+    Args:
+        window_s: Seconds; counted in whole steps, rounded up.
+        spec: Gives the step.
+        at: The time, timezone-aware.
+    """
+    last = _by(at, spec.step_s)
+    return Span(last - (ceil(window_s / spec.step_s) - 1) * spec.step_s, last)
+
+
+def over_steps(function: str, series: str, span: Span, spec: SloSpec) -> str:
+    """Return PromQL of a function over the steps of a span, whatever time it is asked for.
+
+    Args:
+        function: Takes a range, such as `sum_over_time`.
+        series: A recorded series of steps with its selector.
+        span: The steps; a subquery's range holds both its ends, so it begins after the step before.
+        spec: Gives the step.
+    """
+    range_s = span.last - span.first + spec.step_s - 1
+    return f"{function}({series}[{range_s}s:{spec.step_s}s] @ {span.last})"
+
+
 def _after(time: datetime, step_s: int) -> int:
     """First end of a step after a time."""
     return int(time.timestamp()) // step_s * step_s + step_s

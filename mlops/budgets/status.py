@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 
 from mlops.base.verdict import Finding, Status, Verdict
-from mlops.budgets.period import Period, Span, period_of
+from mlops.budgets.period import Period, Span, over_steps, period_of
 from mlops.budgets.prometheus import Prometheus, Sample
 from mlops.slo import names
 from mlops.slo.objective import Objective
@@ -169,7 +169,9 @@ def _read_sums(
     # Spans are added up here: in PromQL a span without data would make the whole sum vanish.
     total, bad, steps = (
         _added(
-            _figures(prometheus.query(_over(function, series, selector, span, spec), at=period.at))
+            _figures(
+                prometheus.query(over_steps(function, series + selector, span, spec), at=period.at)
+            )
             for span in period.spans
         )
         for function, series in asked
@@ -181,12 +183,6 @@ def _selector(objectives: Sequence[Objective]) -> str:
     # OpenSLO names hold no character but `.` that a regular expression would take for its own.
     slos = "|".join(sorted({item.slo.replace(".", "[.]") for item in objectives}))
     return f'{{slo=~"{slos}"}}'
-
-
-def _over(function: str, series: str, selector: str, span: Span, spec: SloSpec) -> str:
-    """Return a function of the steps of a span; both ends of a subquery's range belong to it."""
-    range_s = span.last - span.first + spec.step_s - 1
-    return f"{function}({series}{selector}[{range_s}s:{spec.step_s}s] @ {span.last})"
 
 
 def _added(parts: Iterable[Mapping[_Key, float]]) -> dict[_Key, float]:

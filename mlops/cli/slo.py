@@ -8,6 +8,7 @@ from mlops.base.verdict import Status, Verdict, to_json
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console, verdict_table
 from mlops.cli.slo_call import SloCall
+from mlops.cli.slo_gate import ask_gate
 from mlops.cli.slo_generate import generate_rules
 from mlops.cli.slo_import import import_foreign
 from mlops.cli.slo_status import read_status
@@ -15,8 +16,8 @@ from mlops.config.compose import Composed, run_application
 from mlops.slo.check import validate
 
 _MOST_FILES = 1000
-_FLAGS = ("--dry-run",)
-_OPTIONS = ("--out",)
+_FLAGS = ("--dry-run", "--allow-unknown")
+_OPTIONS = ("--out", "--service")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -51,4 +52,5 @@ _WORDS: Mapping[str, Callable[[SloCall], Verdict | None]] = {
     "import": import_foreign,
     "generate": generate_rules,
     "status": read_status,
+    "gate": ask_gate,
 }
