@@ -12,7 +12,8 @@ from mlops.serving.faults import Fault, parse
 from mlops.serving.spec import BreakerMode
 
 _MOST_TEXT = 256
-_PATHS = ("/faults", "/breaker", "/reload", "/drain", "/events", "/status")
+_PATHS = ("/faults", "/breaker", "/fallback", "/reload", "/drain", "/events", "/status")
+_FALLBACK = {"PUT": "latch", "DELETE": "release", "GET": "fallback"}
 _CHALLENGE = "the admin port asks for `Authorization: Bearer TOKEN`"
 
 
@@ -87,8 +88,10 @@ class AdminApp:
                 exchange.reply(self._faults(request))
             case ("PUT" | "GET", "/breaker"):
                 exchange.reply(self._breaker(request))
+            case ("PUT" | "DELETE" | "GET", "/fallback"):
+                self._ask(exchange, _FALLBACK[request.method])
             case ("POST", "/reload" | "/drain") | ("GET", "/events" | "/status"):
-                self._ask(exchange)
+                self._ask(exchange, request.path.removeprefix("/"))
             case (_, path) if path in _PATHS:
                 exchange.reply(_told(405, "error", "no such method here"))
             case _:
@@ -119,7 +122,7 @@ class AdminApp:
                 return _told(422, "error", f"one of: {', '.join(BreakerMode)}")
         return _told(200, "breaker", self._controls.breaker_mode.value)
 
-    def _ask(self, exchange: Exchange) -> None:
+    def _ask(self, exchange: Exchange, what: str) -> None:
         request = exchange.request
         try:
             order = msgspec.json.decode(request.body or b"{}", type=ReloadOrder)
@@ -132,7 +135,7 @@ class AdminApp:
         def then(code: int, body: bytes) -> None:
             exchange.reply(Reply(code, body))
 
-        self._ask_supervisor(request.path.removeprefix("/"), order, then)
+        self._ask_supervisor(what, order, then)
 
 
 def _text(request: HttpRequest) -> str:

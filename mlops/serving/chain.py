@@ -108,6 +108,8 @@ class Chain:
         self._previous = previous
         self._digest = "" if current is None else current.digest
         self._cache = cache
+        self.latched = False
+        """Whether what lies below the models answers, whatever they could do."""
         self._asker = Asker(
             spec, watcher=watcher, clock=clock, random=random, distrusted=cache.clear
         )
@@ -159,6 +161,8 @@ class Chain:
             turn.propensity = 1.0 - share
         if not asked.use_model:
             return self._go_on(turn, Answer(Reason.OVERLOAD))
+        if self.latched:
+            return self._fall_back(turn, Reason.BURN)
         current = self._current
         if current is None:
             return self._go_on(turn, Answer(Reason.MODEL_UNAVAILABLE))

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     BREAKER_OPEN = "breaker_open"
     BREAKER_RAMP = "breaker_ramp"
     OVERLOAD = "overload"
+    BURN = "burn"
     GUARD_INCOMPLETE = Breach.INCOMPLETE.value
     GUARD_NOT_FINITE = Breach.NOT_FINITE.value
     GUARD_OUT_OF_RANGE = Breach.OUT_OF_RANGE.value

@@ -9,16 +9,18 @@ from mlops.decision_log.row import Answerer, Caller, Row, RowBuilder, Shown, Too
 from mlops.decision_log.settings import Durability
 from mlops.hosting.seat import Seat
 from mlops.serving.app import Made
-from mlops.serving.breaker import Change, State
+from mlops.serving.breaker import Breaker, Change, State
 from mlops.serving.engine import Engine
 from mlops.serving.faults import Fault
 from mlops.serving.flags import Flag
 from mlops.serving.instruments import Instruments
+from mlops.serving.latch import LatchState
 from mlops.serving.messages import FromWorker, Happened, Misbehaved, encode
 from mlops.serving.settings import ServeSettings
 from mlops.serving.spec import BreakerMode, Protection
 
 _MODES = tuple(BreakerMode)
+_LATCH = tuple(LatchState)
 _log = logging.getLogger(__name__)
 
 
@@ -113,6 +115,7 @@ class Desk:
         self._reserve_s = serving.reserve_ms / 2000
         self._rows = RowBuilder(settings.service, serving.decision_log, clock=clock, prefix=prefix)
         self._seen = -1
+        self._healing: set[int] = set()
         self._fault = Fault()
         self.engines = Engines(seat, instruments, by_epoch=serving.protects(Protection.EPOCH))
         self.log: LogClient | None = None
@@ -220,9 +223,23 @@ class Desk:
         self._seen = self._flags[Flag.CHANGES]
         kind, amount = self._flags[Flag.FAULT_KIND], self._flags[Flag.FAULT_AMOUNT]
         self._fault = Fault.from_numbers(kind, amount)
+        latch = _LATCH[self._flags[Flag.FALLBACK]]
+        if latch is not LatchState.RECOVERING:
+            self._healing.clear()
         for engine in self.engines.all():
+            engine.chain.latched = latch is LatchState.LATCHED
             if engine.model is not None:
-                engine.model.breaker.set_mode(self.breaker_mode)
+                self._move(engine.plan.epoch, engine.model.breaker, latch)
+
+    def _move(self, epoch: int, breaker: Breaker, latch: LatchState) -> None:
+        """Give a breaker its mode: forced open while latched, and from there by probes and ramp."""
+        heals = latch is LatchState.RECOVERING and epoch not in self._healing
+        if latch is LatchState.LATCHED or heals:
+            breaker.set_mode(BreakerMode.FORCED_OPEN)
+        if heals:  # a worker or a bundle that came after the latch has to prove itself likewise
+            self._healing.add(epoch)
+        if latch is not LatchState.LATCHED:
+            breaker.set_mode(self.breaker_mode)
 
     def _row(self, made: Made) -> Row:
         request, decision = made.request, made.decision

@@ -17,7 +17,7 @@ class Event(msgspec.Struct):
 
     Attributes:
         at: UTC, ISO 8601.
-        kind: `breaker`, `swap`, `worker`, `fault`, `drain` or `boot`.
+        kind: `breaker`, `swap`, `worker`, `fault`, `drain`, `boot`, `fallback` or `policy`.
         fields: What changed and why, by name; never anything of a request.
     """
 

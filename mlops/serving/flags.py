@@ -16,6 +16,8 @@ class Flag(IntEnum):
     """Its amount in milliseconds."""
     BREAKER_MODE = 4
     """Place of the breakers' mode among the kinds of `BreakerMode`."""
+    FALLBACK = 5
+    """Place of the latch's state among the kinds of `LatchState`."""
 
 
 COUNT = len(Flag)

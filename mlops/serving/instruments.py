@@ -16,6 +16,7 @@ from mlops.serving.breaker import Change, State
 from mlops.serving.decision import Decision
 from mlops.serving.exposition import Exposition, Named, Totals
 from mlops.serving.guard import Breach
+from mlops.serving.latch import Cause, LatchState
 from mlops.serving.series import BY_NAME, SIZE
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ class Instruments:
         self._transitions = _Counter(telemetry.BREAKER_TRANSITIONS, given)
         self._model_restarts = _Counter(telemetry.MODEL_RESTARTS, given)
         self._ready = Gauge(telemetry.MODEL_READY, given)
+        self._latched = Gauge(telemetry.FALLBACK_LATCHED, given)
+        self._latch = _Counter(telemetry.FALLBACK_TRANSITIONS, given)
         self.in_flight = Gauge(telemetry.IN_FLIGHT, given)
         self._workers = Gauge(telemetry.WORKERS, given)
         self._worker_restarts = _Counter(telemetry.WORKER_RESTARTS, given)
@@ -141,6 +144,11 @@ class Instruments:
         """Record a change of the breaker's state."""
         self._transitions.inc((old, new, reason))
         self.breaker_is(new)
+
+    def fallback_changed(self, old: LatchState, new: LatchState, cause: Cause) -> None:
+        """Record a change of the state of the latch that keeps the model from being asked."""
+        self._latch.inc((old, new, cause))
+        self._latched.set(new is LatchState.LATCHED)
 
     def workers(self, number: int) -> None:
         """Record how many workers give heartbeats."""

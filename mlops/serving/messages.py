@@ -30,7 +30,7 @@ class Asked(msgspec.Struct, tag="asked"):
 
     Attributes:
         ask_id: Names it in its answer.
-        what: `reload`, `drain`, `events` or `status`.
+        what: `reload`, `drain`, `events`, `status`, `latch`, `release` or `fallback`.
         bundle: Reference of the bundle to load; empty for the configured one.
         allow_downgrade: Whether it may be older than the one that runs.
     """

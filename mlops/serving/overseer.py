@@ -29,6 +29,7 @@ from mlops.serving.plan import Plan
 from mlops.serving.rollover import Loader, Rollover
 from mlops.serving.series import clear_gauges
 from mlops.serving.spec import BreakerMode
+from mlops.serving.steward import Steward
 
 WORKER = "worker"
 _MODES = tuple(BreakerMode)
@@ -93,6 +94,7 @@ class Overseer:
         self._started_at = clock.monotonic()
         self._workers = settings.serving.workers
         self._settled: dict[int, bool] = {}
+        self._declared: BreakerMode | None = None
         self._supervisor: Supervisor | None = None
         self.events = Events(clock)
         self.instruments = Instruments(settings.service, shared.numbers(shared.members))
@@ -103,6 +105,14 @@ class Overseer:
             commit=self._commit,
             events=self.events,
             counted=self.instruments.swap,
+            clock=clock,
+        )
+        self._steward = Steward(
+            settings,
+            shared=shared,
+            instruments=self.instruments,
+            events=self.events,
+            roll_back=self.rollover.roll_back,
             clock=clock,
         )
         self._commit(first)
@@ -150,6 +160,7 @@ class Overseer:
         """Some 50 milliseconds went by."""
         self.instruments.workers(len(self._who().members(WORKER)))
         self.rollover.tick(now)
+        self._steward.tick(now)
         if self._line is not None and now - self._started_at > _ANNOUNCE_S:
             self._announce(late=True)
 
@@ -164,6 +175,8 @@ class Overseer:
                 tell(202, {"outcome": "draining"})
                 self.events.add("drain", {"asked": "by the admin port"})
                 self._who().drain()
+            case "fallback" | "latch" | "release":
+                tell(*self._steward.order(asked.what))
             case "events":
                 tell(200, {"events": _newest(self.events.recent())})
             case _:
@@ -183,16 +196,20 @@ class Overseer:
             "workers": list(self._who().members(WORKER)),
             "model_ready": self._shared_model_ready(),
             "breaker": _MODES[self._shared.flags[Flag.BREAKER_MODE]].value,
+            "policy": self._steward.status(),
         }
 
     def _shared_model_ready(self) -> int:
         return sum(self._settled.get(member, False) for member in self._who().members(WORKER))
 
     def _commit(self, plan: Plan) -> None:
-        flags = self._shared.flags
-        flags[Flag.BREAKER_MODE] = _MODES.index(plan.settings.serving.breaker.mode)
+        flags, mode = self._shared.flags, plan.settings.serving.breaker.mode
+        if mode is not self._declared:  # what an admin forced outlives a swap
+            self._declared = mode
+            flags[Flag.BREAKER_MODE] = _MODES.index(mode)
         flags[Flag.EPOCH] = plan.epoch
         flags[Flag.CHANGES] += 1
+        self._steward.declare(plan.settings)
 
     def _announce(self, *, late: bool = False) -> None:
         """Print one line of JSON to stdout: where the service listens."""

@@ -273,19 +273,24 @@ class Rollover:
 
     def misbehaved(self, said: Misbehaved) -> None:
         """Bring the previous plan back if the one that serves is new."""
-        previous = self.previous
         protects = self.current.settings.serving.protects(Protection.WATCH)
-        if said.epoch != self.current.epoch or not self.watching or not protects:
-            return
-        assert previous is not None
+        if said.epoch == self.current.epoch and self.watching and protects:
+            self.roll_back(f"its breaker opened: {said.reason}")
+
+    def roll_back(self, reason: str) -> bool:
+        """Bring the previous plan back, for a reason in words; returns whether there is one."""
+        previous = self.previous
+        if previous is None:
+            return False
         bad, self.current, self.previous = self.current, previous, None
         self._commit(self.current)
         self._forget()
         self._watched_until = None
         fields = {"outcome": "rolled_back", "from": bad.digest, "to": previous.digest,
-                  "reason": f"its breaker opened: {said.reason}"}  # fmt: skip
+                  "reason": reason}  # fmt: skip
         self._events.add("swap", fields)
         self._counted("rolled_back")
+        return True
 
     def tick(self, now: float) -> None:
         """Give up what takes too long, and end the watch over what proved itself."""

@@ -15,6 +15,7 @@ from mlops.experiments.assignment import Arm
 from mlops.serving.breaker import TRANSITIONS, State
 from mlops.serving.decision import Reason, Source
 from mlops.serving.guard import Breach
+from mlops.serving.latch import TRANSITIONS as LATCH_TRANSITIONS
 
 CODES = ("200", "400", "404", "405", "408", "413", "415", "422", "431", "500", "503")
 RULES = (
@@ -96,6 +97,8 @@ _LABELS: tuple[tuple[Metric, Sequence[Labels]], ...] = (
     (telemetry.BREAKER_TRANSITIONS, TRANSITIONS),
     (telemetry.MODEL_RESTARTS, tuple(product(MODEL_CAUSES))),
     (telemetry.MODEL_READY, _NONE),
+    (telemetry.FALLBACK_LATCHED, _NONE),
+    (telemetry.FALLBACK_TRANSITIONS, LATCH_TRANSITIONS),
     (telemetry.IN_FLIGHT, _NONE),
     (telemetry.WORKERS, _NONE),
     (telemetry.WORKER_RESTARTS, tuple(product(ROLES, WORKER_CAUSES))),

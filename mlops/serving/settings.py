@@ -2,6 +2,7 @@
 
 from mlops.base.section import Section
 from mlops.contracts.domain import Domain
+from mlops.serving.policy import BurnRule
 from mlops.serving.spec import ServingSpec
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -30,5 +31,7 @@ class ServeSettings(Section):
     bundle's."""
     faults: str = "none"
     """Fault to start with, for a drill."""
+    policy: tuple[BurnRule, ...] = ()
+    """What the server does when a budget burns too fast, by its own counters."""
     serving: ServingSpec
     """Deadline, ports and limits."""

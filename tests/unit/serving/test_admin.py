@@ -109,8 +109,23 @@ def test_supervisor_is_asked(method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "what"), [("PUT", "latch"), ("DELETE", "release"), ("GET", "fallback")]
+)
+def test_fallback_is_latched_and_released_by_the_supervisor(method: str, what: str) -> None:
+    it = Admin()
+    it.call(method, "/fallback")
+    assert it.orders == [(what, ReloadOrder())]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "code"),
-    [("GET", "/reload", 405), ("POST", "/faults", 405), ("GET", "/", 404), ("GET", "/x", 404)],
+    [
+        ("GET", "/reload", 405),
+        ("POST", "/faults", 405),
+        ("POST", "/fallback", 405),
+        ("GET", "/", 404),
+        ("GET", "/x", 404),
+    ],
 )
 def test_other_paths_and_methods(method: str, path: str, code: int) -> None:
     it = Admin()

@@ -53,6 +53,12 @@ def opened(kind: str = "process") -> Joined:
     return it
 
 
+def latched() -> Joined:
+    it = Joined(FakeInline(GOOD))
+    it.chain.latched = True
+    return it
+
+
 WHY: dict[str, tuple[Callable[[], Joined], Reason]] = {
     "the model answers well": (lambda: Joined(FakeProcess(GOOD)), Reason.OK),
     "the model answers well inline": (lambda: Joined(FakeInline(GOOD)), Reason.OK),
@@ -82,6 +88,7 @@ WHY: dict[str, tuple[Callable[[], Joined], Reason]] = {
     "the breaker is open": (opened, Reason.BREAKER_OPEN),
     "the breaker is open inline": (lambda: opened("inline"), Reason.BREAKER_OPEN),
     "the ramp did not choose it": (lambda: ramping(0.5), Reason.BREAKER_RAMP),
+    "a budget burns": (latched, Reason.BURN),
     "the model owes too many pages": (
         lambda: Joined(FakeProcess(GOOD, owed=2)),
         Reason.OVERLOAD,

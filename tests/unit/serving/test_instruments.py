@@ -18,6 +18,7 @@ from mlops.serving.breaker import TRANSITIONS, Change, State
 from mlops.serving.decision import Decision, Reason, Source
 from mlops.serving.guard import Breach
 from mlops.serving.instruments import Instruments
+from mlops.serving.latch import TRANSITIONS as LATCH_TRANSITIONS
 from mlops.serving.series import BY_NAME, SIZE, clear_gauges
 
 
@@ -109,6 +110,8 @@ def test_every_reason_has_a_series_for_the_sources_that_can_give_it() -> None:
 
 
 def let_everything_happen(it: Instruments) -> None:
+    for latched in (*LATCH_TRANSITIONS, LATCH_TRANSITIONS[0]):  # it ends latched
+        it.fallback_changed(*latched)
     it.connections(3)
     it.model_limit(3)
     it.model_ready(ready=True)
@@ -132,14 +135,13 @@ def let_everything_happen(it: Instruments) -> None:
         it.shed(priority, cause)
     for role, cause in product(series.ROLES, series.WORKER_CAUSES):
         it.worker_restarted(role, cause)
-    for outcome in series.ROWS:
-        it.log_rows(outcome, 5)
     by_text: tuple[tuple[Callable[[str], None], tuple[str, ...]], ...] = (
         (it.connection_closed, series.CLOSED),
         (it.count_violation, series.RULES),
         (it.heuristic_failed, series.HEURISTIC_CAUSES),
         (it.model_restarted, series.MODEL_CAUSES),
         (it.swap, series.SWAPS),
+        (lambda outcome: it.log_rows(outcome, 5), series.ROWS),
     )
     for count, texts in by_text:
         for text in texts:
