@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -127,7 +127,7 @@ class RunningPrometheus:
 
 @contextmanager
 def running_prometheus(
-    folder: Path, *, config: str, rules: Mapping[str, str]
+    folder: Path, *, config: str, rules: Mapping[str, str], flags: Sequence[str] = ()
 ) -> Iterator[RunningPrometheus]:
     """Start Prometheus, wait until it is ready, and stop it at the end.
 
@@ -135,6 +135,7 @@ def running_prometheus(
         folder: An empty folder for its files.
         config: Text of `prometheus.yml`; names rule files relative to the folder.
         rules: Text of each rule file by its name.
+        flags: More of the program's own, such as `--storage.tsdb.retention.time=60d`.
     """
     program = binary("prometheus")
     for name, text in {"prometheus.yml": config, **rules}.items():
@@ -147,6 +148,7 @@ def running_prometheus(
         f"--web.listen-address={address}",
         "--web.enable-lifecycle",
         "--log.level=warn",
+        *flags,
     ]
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
