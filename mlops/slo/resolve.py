@@ -15,6 +15,7 @@ from mlops.slo.indicator import Indicator
 from mlops.slo.measured import composite_of, definition_of, indicator_of, query_path
 from mlops.slo.objective import Objective
 from mlops.slo.openslo import Slo, Target
+from mlops.slo.sliced import Sliced
 from mlops.slo.windows import openslo_seconds
 
 _UNITS: dict[str, Unit] = {"d": "d", "w": "w", "M": "M", "Q": "Q", "Y": "Y"}
@@ -81,7 +82,7 @@ def resolve(slo: Slo, entry: Entry, index: Index) -> tuple[Objective, ...]:
             tiers=tiers or None,
             labels=_labels(slo, entry),
             muted=muted,
-            min_bad_events=min_bad_events,
+            min_bad_events=_least(min_bad_events, promise.indicator),
             dashboard_url=notes.get("dashboard_url", ""),
         )
         for promise in promises
@@ -147,6 +148,11 @@ def _period(slo: Slo) -> tuple[int, Calendar | None]:
         zone=window.calendar.time_zone,
     )
     return calendar.nominal_s, calendar
+
+
+def _least(annotated: int | None, indicator: Indicator) -> int | None:
+    """Return the least bad events of an alert; none are asked of slices, each sums up many."""
+    return 0 if annotated is None and isinstance(indicator, Sliced) else annotated
 
 
 def _labels(slo: Slo, entry: Entry) -> dict[str, str]:
