@@ -16,7 +16,7 @@ from mlops.config.compose import Composed, run_application
 from mlops.slo.check import validate
 
 _MOST_FILES = 1000
-_FLAGS = ("--dry-run", "--allow-unknown")
+_FLAGS = ("--dry-run", "--check", "--kubernetes", "--allow-unknown")
 _OPTIONS = ("--out", "--service")
 
 

@@ -1,24 +1,107 @@
-"""`mlops slo generate`: compiles definitions to Prometheus rules."""
+"""`mlops slo generate`: compiles definitions to rules for Prometheus, their tests, and routes.
+
+Beside each definition, or in `--out FOLDER`: `NAME.rules.yml`, which Prometheus loads, or with
+`--kubernetes` `NAME.prometheusrule.yaml`, which its operator reads; and `alertmanager.slo.yml`, the
+pieces for an Alertmanager. `--check` writes nothing and says whether a file would change.
+"""
 
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from mlops.base.digest import Json
+from mlops.base.errors import ConfigError
 from mlops.base.store import write_file
+from mlops.base.verdict import Finding, Status, Verdict, to_json
+from mlops.cli.console import verdict_table
 from mlops.cli.slo_call import SloCall
-from mlops.slo.catalog import read_catalog
+from mlops.slo.alertmanager import fragment
+from mlops.slo.catalog import Catalog, Omitted, read_catalog
+from mlops.slo.prometheus_rule import prometheus_rule
 from mlops.slo.rules import generate
 
+_ALERTMANAGER = "alertmanager.slo.yml"
 
-def generate_rules(call: SloCall) -> None:
-    """Write a rule file beside each definition, or print it with `--dry-run`."""
+
+def generate_rules(call: SloCall) -> Verdict | None:
+    """Write the generated files, print the rules with `--dry-run`, or `--check` what is there.
+
+    Returns:
+        With `--check` the verdict `slo.generated`, which fails where a file would change.
+
+    Raises:
+        ConfigError: A definition is wrong, or two files would get the same name.
+    """
+    catalog = read_catalog(call.files)
+    files = dict(_files(call, catalog))
+    for omitted in catalog.omitted:
+        call.console.say(f"{omitted.place}: {omitted.slo} has no rules: {omitted.reason}")
+    if "--check" in call.given.flags:
+        verdict = Verdict("slo.generated", tuple(_compared(files)))
+        call.console.result(
+            to_json(verdict), lambda out: out.print(verdict_table("generated files", (verdict,)))
+        )
+        return verdict
+    if "--dry-run" in call.given.flags:
+        rules = (text for path, text in files.items() if path.name != _ALERTMANAGER)
+        sys.stdout.write("---\n".join(rules))  # rich would wrap its lines
+        return None
     written: list[Json] = []
-    for path in call.files:
-        text = generate(read_catalog([path]).objectives, call.spec)
-        target = path.with_suffix(".rules.yml")
-        if "--dry-run" in call.given.flags:
-            sys.stdout.write(text)  # rich would wrap its lines
+    for path, text in files.items():
+        if _content(path) != text:
+            write_file(path, text.encode())
+        written.append(str(path))
+    call.console.result(written, lambda out: out.print("wrote " + ", ".join(map(str, written))))
+    return None
+
+
+def _files(call: SloCall, catalog: Catalog) -> Iterator[tuple[Path, str]]:
+    """Yield path and text of each file; the standing alerts of a service are in its first."""
+    elsewhere: set[str] = set()
+    taken: dict[Path, Path] = {}
+    for path in dict.fromkeys(call.files):
+        objectives, omitted = catalog.of_file(str(path)), _omitted(catalog, path)
+        if not objectives and not omitted:
+            continue  # it holds only what others refer to
+        target = _target(call, path)
+        if taken.setdefault(target, path) is not path:
+            raise ConfigError(f"{path} and {taken[target]} would both be written to {target}")
+        if "--kubernetes" in call.given.flags:
+            text = prometheus_rule(
+                path.stem, objectives, call.spec, omitted=omitted, elsewhere=elsewhere
+            )
         else:
-            write_file(target, text.encode())
-            written.append(str(target))
-    if written:
-        call.console.result(written, lambda out: out.print("wrote " + ", ".join(map(str, written))))
+            text = generate(objectives, call.spec, omitted=omitted, elsewhere=elsewhere)
+        yield target, text
+        elsewhere |= {objective.service for objective in objectives}
+    for target in list(taken)[:1]:  # one Alertmanager has the alerts of all
+        yield target.with_name(_ALERTMANAGER), fragment()
+
+
+def _omitted(catalog: Catalog, path: Path) -> tuple[Omitted, ...]:
+    return tuple(item for item in catalog.omitted if item.place.origin == str(path))
+
+
+def _target(call: SloCall, path: Path) -> Path:
+    kubernetes = "--kubernetes" in call.given.flags
+    name = f"{path.stem}.{'prometheusrule.yaml' if kubernetes else 'rules.yml'}"
+    folder = call.given.options.get("--out")
+    return path.with_name(name) if folder is None else Path(folder) / name
+
+
+def _compared(files: dict[Path, str]) -> Iterator[Finding]:
+    for path, text in files.items():
+        found = _content(path)
+        if found == text:
+            yield Finding("slo.generated", Status.PASS, f"{path} is up to date")
+        else:
+            what = "is missing" if found is None else "would change"
+            hint = "run `mlops slo generate` and commit what it writes"
+            yield Finding("slo.generated", Status.FAIL, f"{path} {what}", hint=hint)
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None

@@ -1,6 +1,7 @@
 """An alert: one pair of windows of one objective, written for the person it wakes."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -79,7 +80,7 @@ def burn_alert(objective: Objective, tier: Tier, spec: SloSpec) -> AlertRule:
         for_s=tier.for_s,
         keep_firing_for_s=tier.keep_firing_for_s,
         labels={
-            **routing(objective),
+            **_routed({**objective.labels, **tier.labels}),
             "service": objective.service,
             "severity": tier.severity,
             "slo": objective.slo,
@@ -108,7 +109,7 @@ def absent_alert(objective: Objective, spec: SloSpec) -> AlertRule | None:
         for_s=spec.absent_for_s,
         keep_firing_for_s=0,
         labels={
-            **routing(objective),
+            **_routed(objective.labels),
             "service": objective.service,
             "severity": "ticket",
             "slo": objective.slo,
@@ -129,13 +130,18 @@ def absent_alert(objective: Objective, spec: SloSpec) -> AlertRule | None:
     )
 
 
-def routing(objective: Objective) -> dict[str, str]:
-    """Return an objective's own labels as Prometheus takes them, sorted.
+def routing(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels that route alerts as Prometheus takes them, sorted.
 
-    >>> _label("app.kubernetes.io/name")
-    'app_kubernetes_io_name'
+    >>> routing({"team": "ranking", "app.kubernetes.io/name": "shop"})
+    {'app_kubernetes_io_name': 'shop', 'team': 'ranking'}
     """
-    return {_label(key): literal(value) for key, value in sorted(objective.labels.items())}
+    return {_label(key): value for key, value in sorted(labels.items())}
+
+
+def _routed(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return labels for an alert, where Prometheus takes their values for templates."""
+    return {key: literal(value) for key, value in routing(labels).items()}
 
 
 def _label(key: str) -> str:

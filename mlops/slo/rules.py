@@ -158,7 +158,7 @@ def _window_rules(
 
 def _facts(objective: Objective, spec: SloSpec) -> dict[str, str]:
     return {
-        **routing(objective),
+        **routing(objective.labels),
         "title": objective.title,
         "objective": percent(objective.target),
         "period": period_words(objective, spec),

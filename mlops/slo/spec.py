@@ -145,6 +145,11 @@ class SloSpec(Section):
     dashboard_url: str = ""
     """Where an SLO's dashboard is; `{service}` and `{slo}` in it are replaced. Empty for none."""
 
+    kubernetes_labels: dict[Annotated[str, StringConstraints(min_length=1)], str] = Field(
+        default_factory=dict
+    )
+    """Labels of a generated `PrometheusRule`, by which a Prometheus of the operator selects it."""
+
     maintenance: tuple[Maintenance, ...] = ()
     """Windows of planned work. Declare them before they begin: the rules leave out what they record
     in them, and what was recorded before stays; reports leave out those declared afterwards too."""

@@ -141,6 +141,12 @@ _ABSENT = _Standing(
 )
 
 
+_EVERY = (_CORRUPTION, _UNAVAILABLE, _LOST, _RESTARTING)
+
+NAMES = tuple(kind.name for kind in (*_EVERY, _ABSENT))
+"""What all standing alerts are called."""
+
+
 def _lost_of(selector: str) -> str:
     return selector.removesuffix("}") + ',outcome="lost"}'
 
@@ -161,7 +167,7 @@ def standing_alerts(
     page = next((item.runbook_url for item in own if item.runbook_url), "").partition("#")[0]
     base = "" if "://" in page else spec.runbook_base_url
     runbook = f"{base}{page}" if page else ""
-    kinds = [_CORRUPTION, _UNAVAILABLE, _LOST, _RESTARTING]
+    kinds = [*_EVERY]
     if any(each.metric.startswith(PREFIX) for item in own for each in item.counters):
         kinds.append(_ABSENT)
     return tuple(_rule(kind, service, runbook, spec) for kind in kinds)
