@@ -3,11 +3,13 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+import os
+import socket
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from mlops.hosting.log import ALWAYS, Lines, Throttle
+from mlops.hosting.log import ALWAYS, Descriptor, Lines, Throttle
 from tests.fakes.clock import ManualClock
 
 
@@ -75,3 +77,56 @@ def test_exception_is_in_the_line(written: tuple[logging.Logger, io.StringIO]) -
         logger.exception("heuristic %s failed", "popularity")
     (line,) = lines(stream)
     assert "ZeroDivisionError" in str(line["exception"])
+
+
+def test_one_place_that_says_something_new_each_time_is_held_back_too(
+    written: tuple[logging.Logger, io.StringIO],
+) -> None:
+    logger, stream = written
+    for address in range(100):
+        logger.error(f"Exception in callback at {address:#x}")  # noqa: G004 - as an event loop does
+    assert len(lines(stream)) == 1
+
+
+def a_pipe() -> tuple[int, int]:
+    return os.pipe()
+
+
+def a_pair() -> tuple[int, int]:
+    ours, theirs = socket.socketpair()
+    return ours.detach(), theirs.detach()
+
+
+@pytest.mark.parametrize("pair", [a_pipe, a_pair])
+def test_log_that_nobody_reads_stops_nothing_and_says_what_was_lost(
+    pair: Callable[[], tuple[int, int]],
+) -> None:
+    reader, writer = pair()
+    handler = Descriptor(writer)
+    handler.setFormatter(Lines("shop"))
+    record = logging.LogRecord("x", logging.INFO, "x", 1, "y" * 1000, (), None)
+    for _ in range(1000):
+        handler.handle(record)
+    assert os.get_blocking(writer)  # others write to it too
+    os.set_blocking(reader, False)
+    read = b""
+    while len(part := _read(reader)):
+        read += part
+    whole = read.count(b"\n")
+    handler.handle(record)
+    last = _read(reader).splitlines()[-1]
+    assert whole + json.loads(last)["lines_lost"] == 1000
+    handler.handle(record)
+    assert "lines_lost" not in json.loads(_read(reader))
+    os.close(reader)
+    handler.handle(record)  # nobody will ever read it
+    handler.close()
+    handler.close()
+    os.close(writer)
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, 2**22)
+    except BlockingIOError:
+        return b""
