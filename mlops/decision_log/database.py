@@ -5,6 +5,7 @@ process and a power cut, and costs one flush of the disk for a whole batch. Post
 same; a server set to `synchronous_commit=off` is told otherwise for this connection.
 """
 
+import logging
 import os
 import socket
 import threading
@@ -50,6 +51,7 @@ _SCHEMA = sa.Table(
     _METADATA,
     sa.Column("schema_version", sa.Integer, primary_key=True, autoincrement=False),
 )
+_log = logging.getLogger(__name__)
 _BUSY_S = 1.0
 _STATEMENT_MS = 5000
 _CONNECT_S = 3
@@ -72,6 +74,7 @@ class Database:
         self._read_only = read_only
         self._engine: sa.Engine | None = None
         self._connection: sa.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._lifeline: socket.socket | None = None
         self._lock = threading.Lock()
         dialect = sqlite_insert if isinstance(target, SqliteTarget) else postgres_insert
@@ -198,10 +201,17 @@ class Database:
             return page
 
     def _connected(self) -> sa.Connection:
+        if self._connection is not None and _file(self._target) != self._file:
+            # What goes into a file that has no name any more can be read by nobody.
+            _log.error("%s was removed or replaced: it is opened anew", self._target)
+            self.close()
         if self._connection is None:
             if self._engine is None:
                 self._engine = _engine(self._target, read_only=self._read_only)
+            if isinstance(self._target, SqliteTarget) and not self._read_only:
+                _create_file(self._target)
             self._connection = self._engine.connect()
+            self._file = _file(self._target)
             if isinstance(self._target, PostgresTarget):
                 self._hold_lifeline(self._connection)
             if not self._read_only:
@@ -250,8 +260,6 @@ def _mapped(error: Exception) -> MlopsError:
 
 def _engine(target: Target, *, read_only: bool) -> sa.Engine:
     if isinstance(target, SqliteTarget):
-        if not read_only:
-            _create_file(target)
         mode = "ro" if read_only else "rw"
         path = target.path.absolute().as_uri()
         url = sa.URL.create("sqlite", database=path, query={"mode": mode, "uri": "true"})
@@ -302,6 +310,17 @@ def _create_file(target: SqliteTarget) -> None:
             hint="check the folder's owner, or set decision_log.url",
             key=("decision_log", "url"),
         ) from error
+
+
+def _file(target: Target) -> tuple[int, int] | None:
+    """Return what tells the file at SQLite's path from any other; None if there is none."""
+    if not isinstance(target, SqliteTarget):
+        return None
+    try:
+        found = target.path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _tune_sqlite(connection: object, _record: object) -> None:

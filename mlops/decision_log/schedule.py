@@ -11,7 +11,8 @@ _SHORTEST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 2.0
 _SPOOL_PAUSE_S = 0.5
 _RETENTION_S = 600.0
-_NEXT_DELETION_S = 1.0
+_NEXT_DELETION_S = 0.1
+"""Seconds between two deletions while there are more: they must not fall behind what comes in."""
 
 
 class Task(Enum):

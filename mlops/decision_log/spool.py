@@ -5,6 +5,8 @@ A segment that an ended process left behind is only read, never written on, and 
 torn or damaged is skipped at the next mark: what comes after it is not lost with it.
 """
 
+import errno
+import logging
 import os
 import struct
 import threading
@@ -19,6 +21,8 @@ _MARK = b"\xf1DLR"
 _FRAME = struct.Struct("<4sII")
 _SEGMENT_BYTES = 2**20
 _SUFFIX = ".rows"
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+_log = logging.getLogger(__name__)
 
 
 class Chunk(NamedTuple):
@@ -86,11 +90,14 @@ class Spool:
     def peek(self, most_bytes: int) -> Chunk | None:
         """Return the oldest rows, and again the same until they are dropped; None if empty.
 
+        A file that cannot be read stays where it is, for the next process that finds it: it must
+        keep neither the files after it nor the database waiting.
+
         Args:
             most_bytes: Where to stop; at least one parcel is returned.
 
         Raises:
-            UnavailableError: The files cannot be read.
+            UnavailableError: No file can be read now.
         """
         with self._lock:
             while self._sizes:
@@ -98,10 +105,15 @@ class Spool:
                 try:
                     content = self._content(oldest)
                 except FileNotFoundError:
+                    _log.error("a file of the spool is gone: somebody removed it with its rows")
                     self._remove(oldest)
                     continue
                 except OSError as error:
-                    raise UnavailableError(f"the spool cannot be read: {error}") from error
+                    if error.errno in _PASSING:
+                        raise UnavailableError(f"the spool cannot be read: {error}") from error
+                    _log.error("a file of the spool is left aside until a restart: %s", error)
+                    del self._sizes[oldest]
+                    continue
                 chunk = _chunk(content, self._at, oldest, most_bytes)
                 if chunk is not None:
                     return chunk

@@ -146,7 +146,8 @@ class _Writer:
             and self._schedule.spools(view, now, busy_s=busy_s)
         ):
             self._filer.start(partial(keep, self._spool, self._batch()))
-        self._notices.available(self._schedule.up is not None and self._schedule.takes_rows(busy_s))
+        takes_rows = self._schedule.up is not None and self._schedule.takes_rows(busy_s)
+        self._notices.available(takes_rows, now)
         self._notices.spool(self._spool.size)
         for line in self._inbox.lines:
             line.speak()
@@ -186,7 +187,7 @@ class _Writer:
             return
         if isinstance(done, Exception):
             self._schedule.spool_failed(now)
-            self._notices.failure(done)
+            self._notices.spool_failure(done)
             return
         self._notices.rows("spooled", self._inbox.settle(done))
 

@@ -130,6 +130,18 @@ def test_a_locked_file_is_unavailable_and_then_is_not(database: Database, path: 
     assert database.insert([row()]) == (1, 0)
 
 
+def test_a_file_that_somebody_removed_is_made_anew(database: Database, path: Path) -> None:
+    database.insert([row(1)])
+    for file in list(path.parent.iterdir()):
+        file.unlink()
+    assert database.insert([row(2)]) == (1, 0)
+    assert found(path) == [row(2)]
+    database.close()
+    path.unlink()
+    assert database.insert([row(3)]) == (1, 0)  # nor does it need a new process
+    assert found(path) == [row(3)]
+
+
 def test_a_file_of_something_else_is_refused(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database, though long enough to look like one " * 40)

@@ -1,6 +1,7 @@
 """A schedule: what the database does next, and when rows go to the spool."""
 
 from mlops.decision_log.schedule import PATIENCE_S, Schedule, Task, View
+from mlops.decision_log.store import DELETED_AT_ONCE
 
 IDLE = View(None, full=False, spooled=0, stopping=False)
 WAITING = View(10.0, full=False, spooled=0, stopping=False)
@@ -88,6 +89,17 @@ def test_old_rows_are_deleted_when_nothing_else_is_to_do_and_at_once_while_there
     assert made.task(IDLE, 21.1) is Task.RETAIN
     made.succeeded(Task.RETAIN, 21.1, more=False)
     assert made.task(IDLE, 100.0) is None
+
+
+def test_deletion_keeps_up_with_thousands_of_decisions_a_second() -> None:
+    made = schedule()
+    made.retain_at, deleted = 20.0, 0
+    for tick in range(1000):
+        now = 20.0 + tick / 100
+        if made.task(IDLE, now) is Task.RETAIN:
+            made.succeeded(Task.RETAIN, now, more=True)
+            deleted += DELETED_AT_ONCE
+    assert deleted / 10.0 > 4000
 
 
 def test_failed_deletion_says_nothing_of_new_rows() -> None:

@@ -191,6 +191,17 @@ def test_a_segment_that_somebody_removed_is_passed_over(tmp_path: Path) -> None:
     assert spool.size == 0
 
 
+def test_a_segment_that_cannot_be_read_is_left_there_and_keeps_no_other_waiting(
+    tmp_path: Path,
+) -> None:
+    tmp_path.joinpath(f"{1:016d}.rows").mkdir()  # as unreadable as another account's file
+    spool = opened(tmp_path)
+    spool.append([b"a"])
+    assert drained(spool) == [b"a"]
+    assert spool.size == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"{1:016d}.rows"]
+
+
 def test_files_are_for_the_service_alone(tmp_path: Path) -> None:
     spool = opened(tmp_path / "spool")
     spool.append([b"a"])
