@@ -321,11 +321,15 @@ class Asker:
                 f"score {limits.farthest(scores)!r} is outside the certified"
                 f" [{limits.low!r}, {limits.high!r}]"
             )
-        then = "it is left alone" if model.process is None else "its process is replaced"
+        # With a breaker that only counts, each page that follows is a new fault, and a line.
+        counts = model.breaker.state is State.METRICS_ONLY
+        then = "it is asked all the same" if counts else "it is left alone"
+        if model.process is not None:
+            then = "its process is replaced"
         _log.critical(
             "the model is corrupted: %s, %s of bundle %s; %s",
             breach.value, found, limits.bundle or model.digest, then,
-            extra=ALWAYS,
+            extra={} if counts else ALWAYS,
         )  # fmt: skip
         self._distrusted()
         if model.process is not None:
