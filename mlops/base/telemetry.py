@@ -193,7 +193,7 @@ BUNDLE_INFO = Metric(
 MODEL_TRAINED = Metric(
     "mlops_model_trained_timestamp_seconds",
     Kind.GAUGE,
-    "Unix time at which the served model's training ended.",
+    "Unix time at which the served model's training ended, or shortly after; 0 without a model.",
     ("service",),
 )
 BUNDLE_SWAPS = Metric(
@@ -226,7 +226,7 @@ ALL: tuple[Metric, ...] = (
     MODEL_SECONDS, MODEL_LIMIT, CONTRACT_VIOLATIONS, GUARD_VIOLATIONS, CERTIFICATE_BREACHES,
     HEURISTIC_FAILURES, BREAKER_STATE, BREAKER_TRANSITIONS, MODEL_RESTARTS, MODEL_READY,
     FALLBACK_LATCHED, FALLBACK_TRANSITIONS, IN_FLIGHT, WORKERS, WORKER_RESTARTS, POISON_REQUESTS,
-    BUNDLE_INFO, BUNDLE_SWAPS, LOG_ROWS, LOG_SPOOL_BYTES, LOG_AVAILABLE,
+    BUNDLE_INFO, MODEL_TRAINED, BUNDLE_SWAPS, LOG_ROWS, LOG_SPOOL_BYTES, LOG_AVAILABLE,
 )  # fmt: skip
 
 

@@ -71,6 +71,7 @@ class Instruments:
         self._workers = Gauge(telemetry.WORKERS, given)
         self._worker_restarts = _Counter(telemetry.WORKER_RESTARTS, given)
         self._poison = _Counter(telemetry.POISON_REQUESTS, given)
+        self._trained = Gauge(telemetry.MODEL_TRAINED, given)
         self._swaps = _Counter(telemetry.BUNDLE_SWAPS, given)
         self._rows = _Counter(telemetry.LOG_ROWS, given)
         self._spool = Gauge(telemetry.LOG_SPOOL_BYTES, given)
@@ -168,6 +169,10 @@ class Instruments:
         Every process that answers a scrape has to be told.
         """
         self._exposition.name_bundles(current, previous)
+
+    def model_trained(self, at: float) -> None:
+        """Record when the served model was trained, in seconds since 1970; 0 for no model."""
+        self._trained.set(at)
 
     def swap(self, outcome: str) -> None:
         """Count an attempt to replace bundle or settings; see `mlops.serving.series.SWAPS`."""

@@ -11,6 +11,7 @@ from mlops.base.errors import BundleError, ConfigError, MlopsError
 from mlops.base.store import write_file
 from mlops.models.acceptance import Running, Wanted, accept
 from mlops.models.artifact import Bundle, resolve_within
+from mlops.models.manifest import MANIFEST
 from mlops.models.signature import Trust
 from mlops.serving.lanes import LaneKind, choose_lane
 from mlops.serving.plan import Plan
@@ -148,6 +149,26 @@ class FileLoader:
             named = settings.model_copy(update={"bundle": text})
             return Plan(1, named, bundle, self.lane(bundle, named)), refused
         return bare, refused
+
+
+def trained_at(plan: Plan) -> float:
+    """Return when a plan's model was trained, or shortly after, in seconds since 1970.
+
+    A bundle holds no time, so that equal parts give equal bytes. Its files were written when
+    training ended, and copies of them later; it was signed after that.
+
+    Returns:
+        The earlier of the two; 0 without a bundle.
+    """
+    if plan.bundle is None:
+        return 0.0
+    signature = plan.bundle.signature
+    times = [] if signature is None else [float(signature.signed_at)]
+    try:
+        times.append((plan.bundle.ref.path / MANIFEST).stat().st_mtime)
+    except OSError as error:
+        _log.warning("a bundle's age cannot be read: %s", error.strerror)
+    return min(times, default=0.0)
 
 
 def read_settings(path: Path) -> ServeSettings:

@@ -14,6 +14,7 @@ from mlops.hosting.supervisor import Supervisor
 from mlops.serving.events import Event, Events
 from mlops.serving.flags import Flag
 from mlops.serving.instruments import Instruments
+from mlops.serving.loading import trained_at
 from mlops.serving.messages import (
     Answered,
     Asked,
@@ -209,6 +210,7 @@ class Overseer:
             flags[Flag.BREAKER_MODE] = _MODES.index(mode)
         flags[Flag.EPOCH] = plan.epoch
         flags[Flag.CHANGES] += 1
+        self.instruments.model_trained(trained_at(plan))
         self._steward.declare(plan.settings)
 
     def _announce(self, *, late: bool = False) -> None:

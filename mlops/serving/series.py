@@ -103,6 +103,7 @@ _LABELS: tuple[tuple[Metric, Sequence[Labels]], ...] = (
     (telemetry.WORKERS, _NONE),
     (telemetry.WORKER_RESTARTS, tuple(product(ROLES, WORKER_CAUSES))),
     (telemetry.POISON_REQUESTS, _NONE),
+    (telemetry.MODEL_TRAINED, _NONE),
     (telemetry.BUNDLE_SWAPS, tuple(product(SWAPS))),
     (telemetry.LOG_ROWS, tuple(product(ROWS))),
     (telemetry.LOG_SPOOL_BYTES, _NONE),

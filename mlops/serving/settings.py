@@ -1,8 +1,14 @@
 """Resolved settings: everything that a server needs to start, without Hydra."""
 
+from collections.abc import Iterator
+from typing import Self
+
+from pydantic import model_validator
+
 from mlops.base.section import Section
 from mlops.contracts.domain import Domain
 from mlops.serving.policy import BurnRule
+from mlops.serving.selected import weights
 from mlops.serving.spec import ServingSpec
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -35,3 +41,35 @@ class ServeSettings(Section):
     """What the server does when a budget burns too fast, by its own counters."""
     serving: ServingSpec
     """Deadline, ports and limits."""
+
+    @model_validator(mode="after")
+    def _keeps_its_policy(self) -> Self:
+        for rule in self.policy:
+            for problem in unkept(rule, self.service, self.serving):
+                raise ValueError(f"{rule.name}: {problem}")
+        return self
+
+
+def unkept(rule: BurnRule, service: str, serving: ServingSpec) -> Iterator[str]:
+    """Yield why a server cannot do what a rule says, as sentences; nothing if it can.
+
+    Args:
+        rule: The rule.
+        service: The label `service` of the server's series.
+        serving: How it is served.
+    """
+    for watched in rule.slos:
+        try:
+            for selection in (watched.numerator, watched.total):
+                weights(selection, service)
+        except ValueError as error:
+            yield f"the server cannot work out how fast {watched.slo} burns: {error}"
+        if rule.above * watched.budget >= 1:
+            yield (
+                f"{watched.slo} never burns that fast: a total failure does at"
+                f" {1 / watched.budget:.4g} times the budget, and `above` is {rule.above:g}"
+            )
+    if rule.falls_back and serving.only_model:
+        yield "`serving.fallback` is `error`: there is nothing to fall back to"
+    if rule.falls_back and rule.recovery == "person" and serving.admin_port is None:
+        yield "its way back is a person at the admin port, and `serving.admin_port` is null"

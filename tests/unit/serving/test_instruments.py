@@ -118,6 +118,7 @@ def let_everything_happen(it: Instruments) -> None:
     it.in_flight.inc()
     it.workers(2)
     it.log_spool(10)
+    it.model_trained(1e9)
     it.log_available(True)
     it.poison_refused()
     it.count_breach()

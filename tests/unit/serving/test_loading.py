@@ -1,18 +1,23 @@
 """Settings and bundles are read again while the service runs, and what may not serve is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops.base.errors import ConfigError
+from mlops.models.artifact import load
+from mlops.models.manifest import MANIFEST
 from mlops.models.refusal import RefusedBundleError
 from mlops.models.signature import Trust
-from mlops.serving.loading import FileLoader, read_settings, trust_of
+from mlops.serving.loading import FileLoader, read_settings, trained_at, trust_of
 from mlops.serving.plan import Plan
 from mlops.serving.settings import ServeSettings
-from mlops.serving.spec import Protection, ServingSpec
+from mlops.serving.spec import HoldoutSpec, Protection, ServingSpec
 from tests.components.bundles import write_bundle
+from tests.components.policies import burn_rule, model_served, within
+from tests.components.releases import Keys, signed_bundle
 from tests.fakes.clock import ManualClock
 
 SERVICE = "open_bandit"
@@ -148,3 +153,64 @@ def test_plan_without_a_bundle_takes_the_settings_contract(place: Place) -> None
     plan, _ = place.loader.first(place.settings)
     bare = place.settings.model_copy(update={"domain": plan.domain})
     assert Plan(1, bare, None).domain == plan.domain
+
+
+# When a model was trained
+
+
+def test_without_a_bundle_no_model_was_trained(place: Place) -> None:
+    assert trained_at(Plan(1, place.settings, None)) == 0.0
+
+
+def test_model_was_trained_when_its_files_were_written(place: Place) -> None:
+    os.utime(place.ref.path / MANIFEST, (5e8, 6e8))
+    plan, _ = place.loader.first(place.settings)
+    assert trained_at(plan) == 6e8
+
+
+@pytest.mark.parametrize("later_s", [-100, 100])
+def test_copy_of_a_signed_bundle_is_as_old_as_its_signature(tmp_path: Path, later_s: int) -> None:
+    keys, place = Keys.made(tmp_path / "keys"), Place(tmp_path / "place")
+    path = signed_bundle(SERVICE, tmp_path / "bundles", keys).path
+    bundle = load(path, trust=keys.trust())
+    assert bundle.signature is not None
+    signed_at = bundle.signature.signed_at
+    os.utime(path / MANIFEST, (signed_at + later_s, signed_at + later_s))
+    assert trained_at(Plan(1, place.settings, bundle)) == signed_at + min(0, later_s)
+
+
+# Policies that no server can keep
+
+UNKEPT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a series of another program": (
+        {"slos": (model_served().model_copy(
+            update={"total": within("0.05").total.model_copy(update={"metric": "up"})}
+        ),)},
+        {}, "cannot work out how fast model-served burns: the server counts no `up`",
+    ),
+    "a rate that no failure reaches": (
+        {"slos": (model_served(budget=0.1),)}, {}, "never burns that fast",
+    ),
+    "nothing to fall back to": (
+        {}, {"fallback": ("error",)}, "nothing to fall back to",
+    ),
+    "a person who has no door": (
+        {"recovery": "person", "after_s": 0.0}, {"admin_port": None},
+        "`serving.admin_port` is null",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sentence", UNKEPT)
+def test_policy_that_cannot_be_kept_is_refused(place: Place, sentence: str) -> None:
+    rule, serving, told = UNKEPT[sentence]
+    given = place.made(**{**serving, "holdout": HoldoutSpec(share=0.0)})
+    place.write(given.model_copy(update={"policy": (burn_rule(**rule),)}))
+    with pytest.raises(ConfigError, match=told):
+        place.loader.reread(place.settings)
+
+
+def test_policy_that_can_be_kept_is_read(place: Place) -> None:
+    rules = (burn_rule(slos=(model_served(), within("0.05"))),)
+    place.write(place.settings.model_copy(update={"policy": rules}))
+    assert place.loader.reread(place.settings).policy == rules
