@@ -20,6 +20,8 @@ from mlops.slo.windowed import parse_windowed
 _PERIOD = "30d"
 """The period of a sloth SLO unless its command line says another."""
 _LABEL_BYTES = 63
+_RAW_WINDOW = "5m"
+"""Over which a ratio without its events is looked at; what it is made of is not known."""
 
 
 class _Plugin(Foreign):
@@ -196,7 +198,8 @@ def _ratio(sli: _Sli) -> dict[str, Json]:
             "total": _metric(sli.events.total_query),
         }
     if sli.raw is not None:
-        return {"rawType": "failure", "raw": _metric(sli.raw.error_ratio_query)}
+        query = parse_windowed(sli.raw.error_ratio_query).at(_RAW_WINDOW)
+        return {"rawType": "failure", "raw": _source(query)}
     named = "" if sli.plugin is None else f" `{sli.plugin.id}`"
     message = f"its SLI is computed by a plugin{named}, which is code; write the queries out"
     raise ValueError(message)
@@ -204,13 +207,19 @@ def _ratio(sli: _Sli) -> dict[str, Json]:
 
 def _metric(query: str) -> dict[str, Json]:
     parse_windowed(query)  # refused here, where the line is known
-    return {"metricSource": {"type": "Prometheus", "spec": {"query": query.strip()}}}
+    return _source(query.strip())
+
+
+def _source(query: str) -> dict[str, Json]:
+    return {"metricSource": {"type": "Prometheus", "spec": {"query": query}}}
 
 
 def _notes(service: _Service, slo: _Slo) -> Iterator[str]:
     alerting = slo.alerting
     if len(slo.description) > MOST_DESCRIPTION:
         yield f"its description is cut to OpenSLO's {MOST_DESCRIPTION} characters"
+    if slo.sli.raw is not None:
+        yield f"its ratio is taken over {_RAW_WINDOW}, and longer windows are means of that"
     if alerting.name:
         yield f"its alert's name `{alerting.name}` is not kept; ours name their windows"
     for kind, alert in (("page", alerting.page_alert), ("ticket", alerting.ticket_alert)):
