@@ -1,12 +1,15 @@
 """A manifest: what a bundle says about itself, and the size and digest of each of its files."""
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mlops.base.digest import Digest, Json, canonical_json, of_bytes
 from mlops.models.refusal import Refusal, RefusedBundleError
@@ -32,7 +35,7 @@ class FileEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    size_bytes: int
+    size_bytes: int = Field(ge=0)
     digest: str
 
 
@@ -173,18 +176,33 @@ def _read(path: Path, limit: int) -> bytes:
 
     A link is refused, so that nothing outside the bundle can stand for a part of it.
     """
-    if not _is_there(path):
-        raise RefusedBundleError(f"{path} is missing", reason=Refusal.MISSING, hint=AGAIN)
-    if path.is_symlink() or not path.is_file():
-        raise _changed(f"{path} is no regular file")
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_regular) as file:
             content = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise RefusedBundleError(
+            f"{path} is missing", reason=Refusal.MISSING, hint=AGAIN
+        ) from error
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL):
+            raise _changed(f"{path} is no regular file") from error
         raise _changed(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > limit:
         raise _changed(f"{path} is longer than the {limit} bytes allowed")
     return content
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a file that is one: what takes its place meanwhile is no link and keeps nobody waiting.
+
+    Raises:
+        OSError: It is none (ELOOP, EINVAL), or cannot be opened.
+    """
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), path)
+    return handle
 
 
 def _is_there(path: Path) -> bool:

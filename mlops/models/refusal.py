@@ -38,5 +38,16 @@ class RefusedBundleError(BundleError):
     """
 
     def __init__(self, message: str, *, reason: Refusal, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(_printable(message), hint=_printable(hint))
         self.reason = reason
+
+
+def _printable(text: str) -> str:
+    r"""Return a text as it can stand in any line and in JSON; names of files may hold anything.
+
+    >>> _printable("caf\u00e9 \udcff\x1b[2J")
+    'café \\udcff\\x1b[2J'
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

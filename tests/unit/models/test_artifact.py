@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import shutil
 import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -134,6 +136,56 @@ def test_file_that_is_missing_cut_or_a_link_is_refused(
         load(path)
 
 
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
+def test_pipe_in_the_place_of_a_file_keeps_nobody_waiting(
+    ref: BundleRef, tmp_path: Path, name: str
+) -> None:
+    path = copy_of(ref, tmp_path)
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(BundleError, match=rf"{name} is no regular file"):
+        load(path)
+
+
+def test_file_that_a_pipe_replaces_at_the_last_moment_keeps_nobody_waiting(
+    ref: BundleRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = copy_of(ref, tmp_path)
+    for name in ("program.npz", "quality.json"):
+        (path / name).unlink()
+    os.mkfifo(path / "program.npz")
+    (path / "quality.json").symlink_to(ref.path / "quality.json")
+    monkeypatch.setattr(Path, "is_file", lambda self: True)
+    monkeypatch.setattr(Path, "is_symlink", lambda self: False)
+    with pytest.raises(BundleError, match="is no regular file"):
+        load(path)
+    shutil.copy(ref.path / "program.npz", tmp_path / "file")
+    (tmp_path / "file").replace(path / "program.npz")
+    with pytest.raises(BundleError, match=r"quality\.json is no regular file"):
+        load(path)
+
+
+def test_file_of_a_size_below_zero_is_refused(ref: BundleRef, tmp_path: Path) -> None:
+    path = copy_of(ref, tmp_path)
+    stated = Manifest.model_validate_json((path / MANIFEST).read_bytes())
+    entry = stated.files["quality.json"].model_copy(update={"size_bytes": -2})
+    files = {**stated.files, "quality.json": entry}
+    changed = stated.model_copy(update={"files": files})
+    changed = changed.model_copy(update={"digest": changed.own_digest()})
+    (path / MANIFEST).write_bytes(changed.to_bytes())
+    with pytest.raises(BundleError, match="size_bytes"):
+        load(path)
+
+
+def test_name_of_a_file_that_is_no_text_can_be_told(ref: BundleRef, tmp_path: Path) -> None:
+    path = copy_of(ref, tmp_path)
+    (path / os.fsdecode(b"\xff\x1b[2J\n")).write_bytes(b"")
+    with pytest.raises(BundleError, match="does not belong") as caught:
+        load(path)
+    assert caught.value.message.isprintable()
+    assert json.loads(msgspec.json.encode(caught.value.message)) == caught.value.message
+
+
 def test_file_too_many_is_refused(ref: BundleRef, tmp_path: Path) -> None:
     path = copy_of(ref, tmp_path)
     (path / "model.pkl").write_bytes(b"")
@@ -162,6 +214,15 @@ def forge(ref: BundleRef, tmp_path: Path, **changed: bytes) -> Path:
     )
     (path / MANIFEST).write_bytes(manifest.to_bytes())
     return path
+
+
+def headed(header: bytes) -> bytes:
+    """Return an array file whose one array has a given header."""
+    file = io.BytesIO()
+    member = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("cut.npy", member)
+    return file.getvalue()
 
 
 def heuristic(*, times: int = 1, **changed: object) -> bytes:
@@ -196,6 +257,9 @@ def test_well_signed_nonsense_is_refused_by_the_file_that_holds_it(
         ({"program_json": deep}, r"program\.json"),
         ({"program_npz": dump_arrays(arrays)}, r"program\.json"),
         ({"program_npz": b"PK"}, r"program\.npz"),
+        ({"program_npz": headed(b"{'descr': ((((")}, r"program\.npz"),
+        ({"program_npz": headed(b"'''")}, r"program\.npz"),
+        ({"program_npz": headed(b"-" * 9000 + b"1")}, r"program\.npz"),
         ({"heuristics_json": b"[]"}, r"heuristics\.json"),
         ({"heuristics_json": b"[{}]"}, r"heuristics\.json"),
         ({"heuristics_json": deep}, r"heuristics\.json"),
@@ -322,6 +386,10 @@ def test_ambiguous_digits_and_broken_pointers_are_refused(tmp_path: Path) -> Non
         (folder / f"{'0' * 63}{tail}").mkdir(parents=True)
     with pytest.raises(BundleError, match="2 bundles"):
         resolve("000000", tmp_path, "s")
+    with (folder / "latest").open("wb") as file:
+        file.truncate(1 << 30)  # a hole of which no more than a pointer is read
+    with pytest.raises(BundleError, match="names no digest"):
+        resolve("latest", tmp_path, "s")
     (folder / "latest").write_text("../../etc")
     with pytest.raises(BundleError, match="names no digest"):
         resolve("latest", tmp_path, "s")
