@@ -64,11 +64,15 @@ def tiers_of(body: SloBody, index: Index) -> tuple[tuple[Tier, ...], tuple[Unuse
         except ValueError as error:
             unused.append(Unused(at, str(error)))
             continue
-        if any((tier.long_s, tier.short_s) == (each.long_s, each.short_s) for each in tiers):
-            unused.append(Unused(at, "another policy of the SLO has the same windows"))
+        if any(_alike(tier, each) for each in tiers):
+            unused.append(Unused(at, "another policy of the SLO has its windows and severity"))
         else:
             tiers.append(tier)
     return tuple(tiers), tuple(unused)
+
+
+def _alike(one: Tier, other: Tier) -> bool:
+    return (one.long_s, one.severity) == (other.long_s, other.severity)
 
 
 def _tier(policy: AlertPolicySpec, index: Index) -> Tier:

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlops.base.verdict import Finding, Status, Verdict
-from mlops.slo import names
-from mlops.slo.alerts import percent
-from mlops.slo.burn_policy import tiers_of
+from mlops.slo import burn_policy, names
+from mlops.slo.alerts import alerting, percent, tiers_of
 from mlops.slo.catalog import Catalog, read_catalog
 from mlops.slo.exported import unexported
 from mlops.slo.index import Index
 from mlops.slo.objective import Objective
 from mlops.slo.openslo import Slo
-from mlops.slo.spec import SloSpec
+from mlops.slo.sliced import Sliced
+from mlops.slo.spec import MIN_SCRAPES, SloSpec
 from mlops.slo.windows import can_fire, prometheus_duration
 
 
@@ -40,12 +40,13 @@ def judge(catalog: Catalog, spec: SloSpec) -> Verdict:
 
 def _findings(catalog: Catalog, spec: SloSpec) -> Iterator[Finding]:
     for objective in catalog.objectives:
-        problems = [*unexported(objective), *_windows(objective, spec)]
+        problems = [*unexported(objective), *_windows(objective, spec), *_slices(objective, spec)]
         yield from problems
         if not problems:
             message = (
                 f"{objective.slo}: {percent(objective.target)} over "
-                f"{prometheus_duration(objective.period(spec))}, {len(spec.tiers)} alerts"
+                f"{prometheus_duration(objective.period(spec))}, "
+                f"{len(alerting(objective, spec))} alerts"
             )
             yield Finding("slo.objective", Status.PASS, message, place=objective.place)
     for omitted in catalog.omitted:
@@ -64,7 +65,7 @@ def _policies(catalog: Catalog) -> Iterator[Finding]:
     for entry in catalog.entries:
         if not isinstance(entry.item, Slo):
             continue
-        tiers, unused = tiers_of(entry.item.spec, index)
+        tiers, unused = burn_policy.tiers_of(entry.item.spec, index)
         instead = "" if tiers else "; its alerts come from `slo.tiers`"
         for policy in unused:
             yield Finding(
@@ -87,7 +88,7 @@ def _policies(catalog: Catalog) -> Iterator[Finding]:
 
 def _windows(objective: Objective, spec: SloSpec) -> Iterator[Finding]:
     period_s = objective.period(spec)
-    for tier in spec.tiers:
+    for tier in tiers_of(objective, spec):
         name = f"{objective.slo}: {names.alert(tier)}"
         if not can_fire(tier, objective.error_budget):
             yield Finding(
@@ -101,22 +102,42 @@ def _windows(objective: Objective, spec: SloSpec) -> Iterator[Finding]:
                 place=objective.place,
             )
         if tier.long_s > period_s:
-            yield Finding(
-                "slo.window",
-                Status.FAIL,
-                f"{name} looks back further than the objective's period",
-                value=tier.long_s,
-                limit=period_s,
-                unit="s",
-                place=objective.place,
+            yield _misfit(
+                objective, f"{name} looks back further than its period", tier.long_s, period_s
             )
+    for key, problem in spec.problems_of(objective.tiers or ()):
+        yield _misfit(objective, f"{objective.slo}: its alert policies: {key}: {problem}")
     if period_s % spec.step_s:
-        yield Finding(
-            "slo.window",
-            Status.FAIL,
-            f"{objective.slo}: its period is no multiple of `slo.step_s`",
-            value=period_s,
-            limit=spec.step_s,
-            unit="s",
-            place=objective.place,
+        message = f"{objective.slo}: its period is no multiple of `slo.step_s`"
+        yield _misfit(objective, message, period_s, spec.step_s)
+
+
+def _slices(objective: Objective, spec: SloSpec) -> Iterator[Finding]:
+    if not isinstance(objective.indicator, Sliced):
+        return
+    slice_s, least_s = objective.indicator.slice_s, MIN_SCRAPES * spec.scrape_interval_s
+    period_s = objective.period(spec)
+    if slice_s < least_s:
+        message = (
+            f"{objective.slo}: its time slices are shorter than {MIN_SCRAPES} scrapes, so one lost "
+            "scrape leaves a slice without data"
         )
+        yield _misfit(objective, message, slice_s, least_s)
+    if slice_s > period_s:
+        message = f"{objective.slo}: its time slices are longer than its period"
+        yield _misfit(objective, message, slice_s, period_s)
+
+
+def _misfit(
+    objective: Objective, message: str, value: int | None = None, limit: int | None = None
+) -> Finding:
+    unit = "" if value is None else "s"
+    return Finding(
+        "slo.window",
+        Status.FAIL,
+        message,
+        value=value,
+        limit=limit,
+        unit=unit,
+        place=objective.place,
+    )

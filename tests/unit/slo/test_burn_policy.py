@@ -140,10 +140,16 @@ def test_a_policy_that_makes_no_alert_is_a_warning(sentence: str, tmp_path: Path
     assert warning.place.key == "spec.alertPolicies.0"
 
 
+def test_one_window_may_page_and_wait(tmp_path: Path) -> None:
+    longer = "{threshold: 2, lookbackWindow: 2h}"
+    tiers = objective(tmp_path, "by-name", inline("ticket", longer)).tiers or ()
+    assert [(tier.factor, tier.severity) for tier in tiers] == [(10, "page"), (2, "ticket")]
+
+
 def test_a_policy_with_the_windows_of_another_is_a_warning(tmp_path: Path) -> None:
     path = write(tmp_path, "by-name", "{alertPolicyRef: by-name}")
     assert read_catalog([path]).objectives[0].tiers == (FAST,)
     (warning,) = [f for f in validate([path], SloSpec()).findings if f.status is Status.WARN]
-    assert warning.message.endswith("another policy of the SLO has the same windows")
+    assert warning.message.endswith("another policy of the SLO has its windows and severity")
     assert warning.place is not None
     assert warning.place.key == "spec.alertPolicies.1"

@@ -13,7 +13,8 @@ from mlops.slo.check import judge, validate
 from mlops.slo.counter import parse_counter
 from mlops.slo.indicator import CountedRatio, Counts
 from mlops.slo.objective import Objective
-from mlops.slo.spec import SloSpec
+from mlops.slo.sliced import Slice, Sliced
+from mlops.slo.spec import SloSpec, Tier
 
 ROOT = Path(__file__).parents[3]
 REQUESTS = "mlops_http_requests_total"
@@ -32,6 +33,18 @@ OBJECTIVE = Objective(
     first_look="",
     place=Place("slo/shop.yaml", 3),
 )
+
+POLICY = """apiVersion: mlops/v1
+kind: ErrorBudgetPolicy
+metadata: {name: spent}
+spec:
+  service: open-bandit
+  rules:
+    - name: freeze
+      slos: [open-bandit-availability]
+      when: {budgetRemaining: {below: 0.1}}
+      then: [freeze]
+"""
 
 
 def over(numerator: str) -> Objective:
@@ -108,6 +121,38 @@ def test_windows_that_do_not_fit_the_period_fail() -> None:
     assert [state for state, _ in found] == [Status.FAIL, Status.FAIL]
     assert "looks back further" in found[0][1]
     assert "no multiple" in found[1][1]
+
+
+def test_windows_of_its_own_are_held_against_the_intervals() -> None:
+    own = Tier(factor=2, long_s=240, short_s=20, severity="page")
+    ((state, message),) = findings(replace(OBJECTIVE, tiers=(own,)))
+    assert state is Status.FAIL
+    assert "its alert policies: tiers.0.short_s" in message
+    assert "shorter than 4 scrapes" in message
+
+
+def test_alerts_that_are_muted_are_not_counted() -> None:
+    ((_, message),) = findings(replace(OBJECTIVE, muted=frozenset({"page"})))
+    assert message.endswith("2 alerts")
+
+
+@pytest.mark.parametrize(
+    ("slice_s", "message"),
+    [(30, "shorter than 4 scrapes"), (29 * 86_400, "longer than its period"), (60, "4 alerts")],
+)
+def test_time_slices_must_hold_scrapes_and_fit_the_period(slice_s: int, message: str) -> None:
+    indicator = Sliced(slice_s, (Slice(OBJECTIVE.indicator, Decimal("0.9")),))
+    ((_, found),) = findings(replace(OBJECTIVE, indicator=indicator))
+    assert message in found
+
+
+def test_a_rule_for_an_slo_that_nobody_can_measure_is_a_warning(tmp_path: Path) -> None:
+    text = (ROOT / "slo" / "open_bandit.yaml").read_text()
+    path = tmp_path / "slo.yaml"
+    path.write_text(f"{text.replace('duration: 28d', 'duration: 1M', 1)}---\n{POLICY}")
+    verdict = validate([path], SloSpec())
+    warned = [finding.message for finding in verdict.findings if finding.status is Status.WARN]
+    assert any("freeze never holds for open-bandit-availability" in each for each in warned)
 
 
 def test_policies_without_an_alert_and_omitted_slos_are_warnings(tmp_path: Path) -> None:
