@@ -1,8 +1,9 @@
 """The admin face: reload, drain, breaker, events and the fault switch, on a port of its own."""
 
 import hmac
+import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -12,8 +13,13 @@ from mlops.serving.faults import Fault, parse
 from mlops.serving.spec import BreakerMode
 
 _MOST_TEXT = 256
+_MOST_REFERENCE = 1024
+"""Letters of a bundle's reference: errors and events repeat it, and have to fit into a message."""
+_ADDRESS = re.compile(rb"(localhost|[0-9.]+|\[[0-9a-f:.]+\])(:[0-9]+)?", re.IGNORECASE)
+"""A `Host` that no foreign name server can answer for."""
 _PATHS = ("/faults", "/breaker", "/fallback", "/reload", "/drain", "/events", "/status")
 _FALLBACK = {"PUT": "latch", "DELETE": "release", "GET": "fallback"}
+_REBOUND = "without a token, ask by `localhost` or an IP address: a name may be another's"
 _CHALLENGE = "the admin port asks for `Authorization: Bearer TOKEN`"
 
 
@@ -26,7 +32,7 @@ class ReloadOrder(msgspec.Struct, forbid_unknown_fields=True):
         allow_downgrade: Whether it may have been signed earlier than the one that runs.
     """
 
-    bundle: str = ""
+    bundle: Annotated[str, msgspec.Meta(max_length=_MOST_REFERENCE)] = ""
     allow_downgrade: bool = False
 
 
@@ -79,6 +85,9 @@ class AdminApp:
         request = exchange.request
         if b"origin" in request.headers:  # a page in the operator's browser asks, not the operator
             exchange.reply(_told(403, "error", "browsers are not served here"))
+            return
+        if self._token is None and not _names_an_address(request):
+            exchange.reply(_told(403, "error", _REBOUND))
             return
         if not self._may(request):
             exchange.reply(_told(401, "error", _CHALLENGE))
@@ -136,6 +145,17 @@ class AdminApp:
             exchange.reply(Reply(code, body))
 
         self._ask_supervisor(what, order, then)
+
+
+def _names_an_address(request: HttpRequest) -> bool:
+    """Tell whether a request is for this host as such.
+
+    A page may have a name of its own point here (DNS rebinding). Its browser then takes this port
+    for the page's own, sends GET without `Origin` and lets the page read the answer; but it sends
+    that name as `Host`.
+    """
+    host = request.headers.get(b"host")
+    return host is None or _ADDRESS.fullmatch(host) is not None
 
 
 def _text(request: HttpRequest) -> str:

@@ -92,7 +92,13 @@ def test_reload_without_a_body_means_what_the_settings_name() -> None:
     assert it.orders == [("reload", ReloadOrder())]
 
 
-@pytest.mark.parametrize("body", [b"latest", b'{"bundel":"x"}', b"[" * 5000, b'{"bundle":1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"latest", b'{"bundel":"x"}', b"[" * 5000, b'{"bundle":1}',
+        b'{"bundle":"%b"}' % (b"x" * 70_000), b'{"bundle":"%b"}' % (b"\\u0001" * 10_000),
+    ],
+)  # fmt: skip
 def test_reload_with_another_body_is_refused(body: bytes) -> None:
     it = Admin()
     assert it.call("POST", "/reload", body).code == 422
@@ -160,6 +166,29 @@ def test_page_in_the_operators_browser_cannot_ask(token: bytes | None) -> None:
     headers = {"origin": "https://evil.example", "authorization": f"Bearer {TOKEN.decode()}"}
     assert it.call("POST", "/drain", headers=headers).code == 403
     assert it.orders == []
+
+
+HOSTS: dict[str, tuple[str, int]] = {
+    "its address": ("127.0.0.1:8081", 200),
+    "its address without a port": ("127.0.0.1", 200),
+    "its address of IPv6": ("[::1]:8081", 200),
+    "its name": ("LocalHost:8081", 200),
+    "another's name": ("rebound.example:8081", 403),
+    "another's name that looks like an address": ("127.0.0.1.example:8081", 403),
+    "another's name below localhost": ("localhost.example", 403),
+    "nothing": ("", 403),
+}
+
+
+@pytest.mark.parametrize("case", HOSTS)
+def test_name_that_another_has_point_here_is_no_way_in(case: str) -> None:
+    host, code = HOSTS[case]
+    assert Admin().call("GET", "/breaker", headers={"host": host}).code == code
+
+
+def test_who_bears_the_token_may_use_any_name() -> None:
+    headers = {"host": "admin.internal", "authorization": f"Bearer {TOKEN.decode()}"}
+    assert Admin(token=TOKEN).call("GET", "/breaker", headers=headers).code == 200
 
 
 def test_what_is_asked_reads_bodies_of_any_bytes() -> None:
