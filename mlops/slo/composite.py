@@ -14,11 +14,13 @@ Source: OpenSLO specification v1, "Notes (Composite SLO)".
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from textwrap import indent
 
 from mlops.slo.counter import Counter
 from mlops.slo.indicator import Indicator, error_share
 from mlops.slo.spec import SloSpec
 
+_INDENT = "  "
 _DIGITS = Decimal("1e-12")
 
 
@@ -54,8 +56,7 @@ class Composite:
         Raises:
             ValueError: The weights are so small that all parts failing would not spend it.
         """
-        fastest = sum((each.weight / each.budget for each in self.members), Decimal(0))
-        budget = (1 / fastest).quantize(_DIGITS)
+        budget = (1 / self._fastest).quantize(_DIGITS)
         if budget > 1:
             message = (
                 "its weights are so small that its budget lasts although every part fails; give "
@@ -64,19 +65,24 @@ class Composite:
             raise ValueError(message)
         return budget
 
+    @property
+    def _fastest(self) -> Decimal:
+        """Return the burn rate while every part fails."""
+        return sum((each.weight / each.budget for each in self.members), Decimal(0))
+
     def total(self, window_s: int, spec: SloSpec) -> str:
         """Return the events of all parts; see `Indicator.total`."""
-        return f"sum({side_by_side([m.indicator.total(window_s, spec) for m in self.members])})"
+        return together("sum", [m.indicator.total(window_s, spec) for m in self.members])
 
     def bad(self, window_s: int, spec: SloSpec) -> str:
         """Return the events times the weighted error ratio; see `Indicator.bad`."""
         shares = []
         for member in self.members:
             share = error_share(member.indicator, window_s, spec)
-            weight = (member.weight / member.budget * self.budget).quantize(_DIGITS)
-            shares.append(f"{decimal_text(weight)} * ({share})")
-        total = self.total(window_s, spec)
-        return f"{total}\n*\n(sum({side_by_side(shares)}) or vector(0))"
+            weight = (member.weight / member.budget / self._fastest).quantize(_DIGITS)
+            shares.append(f"{decimal_text(weight)} * (\n{indent(share, _INDENT)}\n)")
+        error = f"{together('sum', shares)}\nor\nvector(0)"
+        return f"{self.total(window_s, spec)}\n*\n(\n{indent(error, _INDENT)}\n)"
 
     @property
     def counters(self) -> tuple[Counter, ...]:
@@ -89,17 +95,19 @@ class Composite:
         return joined(each.indicator.increasing for each in self.members)
 
 
-def side_by_side(expressions: Sequence[str]) -> str:
-    """Return PromQL for series without labels as one vector: those that are there.
+def together(function: str, expressions: Sequence[str]) -> str:
+    """Return PromQL for an aggregation over series without labels: over those that are there.
 
     Args:
+        function: Such as `sum`.
         expressions: Each gives one series without labels, or none.
     """
     marked = [
-        f'label_replace(\n{expr},\n"part", "{number}", "", "")'
+        f'label_replace(\n{indent(expr, _INDENT)},\n{_INDENT}"part", "{number}", "", ""\n)'
         for number, expr in enumerate(expressions, 1)
     ]
-    return "\nor\n".join(marked)
+    side_by_side = "\nor\n".join(marked)
+    return f"{function}(\n{indent(side_by_side, _INDENT)}\n)"
 
 
 def joined(groups: Iterable[tuple[Counter, ...]]) -> tuple[Counter, ...]:

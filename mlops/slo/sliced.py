@@ -6,13 +6,15 @@ is no slice: it is neither good nor bad, so that a service that nobody calls ear
 
 from dataclasses import dataclass
 from decimal import Decimal
+from textwrap import indent
 
-from mlops.slo.composite import decimal_text, joined, side_by_side
+from mlops.slo.composite import decimal_text, joined, together
 from mlops.slo.counter import Counter
 from mlops.slo.indicator import Indicator, error_share
 from mlops.slo.spec import SloSpec
 from mlops.slo.windows import prometheus_duration
 
+_INDENT = "  "
 # A slice that just keeps its target is good: 1 - 0.95 and 1/20 need not be the same double.
 _SLACK = Decimal("1e-9")
 
@@ -36,7 +38,9 @@ class Slice:
         """Return PromQL for how bad a slice is, in [0, 1]; nothing for one without events."""
         share = error_share(self.inner, slice_s, spec)
         if self.target is None:
-            return share if self.weight == 1 else f"{decimal_text(self.weight)} * ({share})"
+            if self.weight == 1:
+                return share
+            return f"{decimal_text(self.weight)} * (\n{indent(share, _INDENT)}\n)"
         return f"{share}\n> bool {decimal_text(1 - self.target + _SLACK)}"
 
 
@@ -66,16 +70,17 @@ class Sliced:
         # counts in each of the windows that it spans, for its share.
         span_s = max(window_s, self.slice_s)
         span, every = prometheus_duration(span_s), prometheus_duration(self.slice_s)
-        slices = f"{function}((\n{self._badness(spec)}\n)[{span}:{every}])"
+        badness = indent(self._badness(spec), _INDENT)
+        slices = f"{function}((\n{badness}\n)[{span}:{every}])"
         return slices if span_s == window_s else f"{slices} * {window_s} / {span_s}"
 
     def _badness(self, spec: SloSpec) -> str:
         parts = [part.badness(self.slice_s, spec) for part in self.parts]
         if len(parts) == 1:
             return parts[0]
-        worst = all(part.target is not None for part in self.parts)
-        together = side_by_side(parts)
-        return f"max({together})" if worst else f"clamp_max(sum({together}), 1)"
+        if all(part.target is not None for part in self.parts):
+            return together("max", parts)
+        return f"clamp_max(\n{indent(together('sum', parts), _INDENT)},\n{_INDENT}1\n)"
 
     @property
     def counters(self) -> tuple[Counter, ...]:
