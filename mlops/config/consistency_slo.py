@@ -4,16 +4,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mlops.base.errors import MlopsError
+from mlops.base.errors import MlopsError, Place
 from mlops.base.telemetry import DECISION_SECONDS, DECISIONS, MODEL_SECONDS
 from mlops.base.verdict import Finding, Status
 from mlops.config.origin import short
 from mlops.config.settings import Settings
 from mlops.cost.cost import Prediction
+from mlops.slo.alerts import min_bad_events, tiers_of
 from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.indicator import Counts
 from mlops.slo.objective import Objective
+from mlops.slo.spec import Tier
 from mlops.slo.windowed import Events
 
 _DAY_S = 86_400
@@ -42,7 +44,7 @@ def objectives_of(
         yield from _holdout(settings, objective)
         yield from _rare(settings, objective)
     yield from _retention(settings, own)
-    yield from _windows(settings)
+    yield from _windows(settings, own)
 
 
 def asked_at(objective: Objective) -> str:
@@ -226,21 +228,33 @@ def _retention(settings: Settings, own: list[Objective]) -> Iterator[Finding]:
         )
 
 
-def _windows(settings: Settings) -> Iterator[Finding]:
+def _windows(settings: Settings, own: list[Objective]) -> Iterator[Finding]:
     kept_s = settings.slo.retention_days * _DAY_S
     for at, tier in enumerate(settings.slo.tiers):
         if tier.long_s > kept_s:
-            yield Finding(
-                "check.consistency.retention",
-                Status.FAIL,
-                f"slo.tiers.{at}.long_s={tier.long_s} looks back for longer than"
-                f" slo.retention_days={settings.slo.retention_days:g} days keep",
-                value=tier.long_s,
-                limit=kept_s,
-                unit="s",
-                key=("slo", "tiers", str(at), "long_s"),
-                hint="it is summed from recorded steps, which are kept as long as all else",
-            )
+            yield _forgotten(settings, f"slo.tiers.{at}.long_s={tier.long_s}", tier, at=at)
+    for objective in own:
+        for tier in objective.tiers or ():
+            if tier.long_s > kept_s:
+                what = f"an alert policy of {objective.slo}, {tier.long_s} s,"
+                yield _forgotten(settings, what, tier, place=objective.place)
+
+
+def _forgotten(
+    settings: Settings, what: str, tier: Tier, *, at: int = 0, place: Place | None = None
+) -> Finding:
+    days = settings.slo.retention_days
+    return Finding(
+        "check.consistency.retention",
+        Status.FAIL,
+        f"{what} looks back for longer than slo.retention_days={days:g} days keep",
+        value=tier.long_s,
+        limit=days * _DAY_S,
+        unit="s",
+        place=place,
+        key=() if place is not None else ("slo", "tiers", str(at), "long_s"),
+        hint="it is summed from recorded steps, which are kept as long as all else",
+    )
 
 
 def _rare(settings: Settings, objective: Objective) -> Iterator[Finding]:
@@ -249,9 +263,9 @@ def _rare(settings: Settings, objective: Objective) -> Iterator[Finding]:
     Source: Google SRE Workbook, chapter 5, "Low-Traffic Services and Error Budget Alerting".
     """
     rps = settings.serving.expected_rps
-    if rps is None:
+    if rps is None or min_bad_events(objective, settings.slo) > 1:
         return
-    for at, tier in enumerate(settings.slo.tiers):
+    for at, tier in enumerate(tiers_of(objective, settings.slo)):
         budget = float(objective.error_budget)
         allowed = tier.factor * budget * rps * tier.long_s
         if tier.severity == "page" and tier.factor * budget < 1 and allowed < 1:
@@ -263,6 +277,8 @@ def _rare(settings: Settings, objective: Objective) -> Iterator[Finding]:
                 value=allowed,
                 limit=1.0,
                 unit="failures",
-                key=("slo", "tiers", str(at), "long_s"),
-                hint="take a longer window, a lower objective, or make traffic of your own",
+                place=objective.place if objective.tiers else None,
+                key=() if objective.tiers else ("slo", "tiers", str(at), "long_s"),
+                hint="ask for more bad events (slo.min_bad_events), take a longer window, a lower"
+                " objective, or make traffic of your own",
             )

@@ -63,6 +63,20 @@ class Wrong:
 LATENCY = 'mlops_decision_duration_seconds_bucket{service="open_bandit",le="0.05"}'
 SERVED = 'source=~"model|cache",reason!="holdout"}'
 TOTAL = 'mlops_decisions_total{service="open_bandit",reason!="holdout"}'
+POLICY = """  alertPolicies:
+    - kind: AlertPolicy
+      metadata: {name: slow}
+      spec:
+        conditions:
+          - kind: AlertCondition
+            metadata: {name: slow}
+            spec: {severity: ticket, condition: {threshold: 1, lookbackWindow: 30d}}
+        notificationTargets:
+          - kind: AlertNotificationTarget
+            metadata: {name: chat}
+            spec: {target: chat}
+"""
+ANSWERED = "    - displayName: answered\n      targetPercent: 99.9\n"
 
 WRONG = {
     "the deadline is raised and the promise is not": Wrong(
@@ -104,8 +118,18 @@ WRONG = {
         {"slo.retention_days": 2, "slo.period_s": 86400},
         at="slo.tiers.3.long_s",
     ),
+    "an alert policy of its own looks back further than data are kept": Wrong(
+        "retention",
+        FAIL,
+        {"slo.retention_days": 29},
+        edit=(ANSWERED, ANSWERED + POLICY),
+        line_has="name: open-bandit-availability",
+    ),
     "one failed request would page": Wrong(
-        "low-traffic", WARN, {"serving.expected_rps": 0.01}, at="slo.tiers.0.long_s"
+        "low-traffic",
+        WARN,
+        {"serving.expected_rps": 0.01, "slo.min_bad_events": 1},
+        at="slo.tiers.0.long_s",
     ),
     "the breaker never sees enough calls": Wrong(
         "breaker", WARN, {"serving.expected_rps": 1.5}, at="serving.breaker.window_s"
