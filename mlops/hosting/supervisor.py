@@ -319,6 +319,7 @@ class Supervisor:
         while self._take_messages(member):  # what it had to say before it died
             pass
         self._close(member)
+        self._watch.look(member)  # it may have given its first heartbeat since the last look
         number, pid, cause = member.number, member.pid, member.cause()
         member.pid = None
         work = self._shared.works_on(number)

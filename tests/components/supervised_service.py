@@ -24,6 +24,7 @@ from mlops.hosting.supervisor import Supervisor
 
 BEAT_S = 0.02
 COUNTED = 0
+BRITTLE = 0
 UNBORN = 1
 
 
@@ -77,6 +78,9 @@ class Member:
                     self.seat.shared.begin(self.seat.member, int(amount))
                 case "is_poison":
                     self.seat.send(f"poison {self.seat.shared.is_poison(int(amount))}".encode())
+                case "brittle":
+                    self.seat.shared.flags[BRITTLE] = int(amount)
+                    sys.exit(7)
                 case "mute":
                     self.beating = False
                 case "leave_child":
@@ -175,6 +179,10 @@ def main() -> int:
         if given["unborn"] and seat.member == 0 and not shared.flags[UNBORN]:
             shared.flags[UNBORN] = 1
             time.sleep(60)
+        if seat.member == 0 and shared.flags[BRITTLE]:  # so many processes die of their start
+            shared.flags[BRITTLE] -= 1
+            seat.beat(time.monotonic())
+            fail("segfault")
         Member(seat, listener, given["lasts_s"]).run()
 
     def write(seat: Seat) -> None:

@@ -271,6 +271,21 @@ def test_member_that_keeps_ending_young_does_not_keep_the_supervisor_busy(start:
     assert service.stop() == 0
 
 
+def test_member_that_dies_right_after_its_first_heartbeat_is_left_alone_for_longer_each_time(
+    start: Start,
+) -> None:
+    service = start(longest_pause_s=0.4)
+    service.wait_up()
+    service.send(0, "brittle 6")
+    ended = []
+    for _ in range(7):
+        assert service.wait("ended", member=0)["cause"] == "died"
+        ended.append(time.monotonic())
+    assert ended[-1] - ended[0] > 0.05 + 0.1 + 0.2 + 0.4
+    service.wait_started(0)
+    assert service.stop() == 0
+
+
 @pytest.mark.parametrize(
     ("how", "within_s", "size"),
     [
