@@ -21,6 +21,9 @@ from mlops.slo.windows import openslo_seconds
 _UNITS: dict[str, Unit] = {"d": "d", "w": "w", "M": "M", "Q": "Q", "Y": "Y"}
 _PREFIX = "mlops/"
 _DISABLE, _MIN_BAD = "mlops/disable-alerts", "mlops/min-bad-events"
+ANNOTATIONS = ("runbook_url", "first_look", "dashboard_url", _DISABLE, _MIN_BAD)
+"""The annotations of an SLO that are read."""
+
 _SEVERITIES = frozenset({"page", "ticket"})
 _OWN_LABELS = frozenset({
     "alertname", "service", "severity", "slo", "long_window", "short_window",
@@ -176,7 +179,7 @@ def _alerting(slo: Slo, entry: Entry) -> tuple[frozenset[str], int | None]:
     """Return the severities without alerts and the least bad events, from the annotations."""
     notes = slo.metadata.annotations
     for key in notes:
-        if key.startswith(_PREFIX) and key not in (_DISABLE, _MIN_BAD):
+        if key.startswith(_PREFIX) and key not in ANNOTATIONS:
             raise ConfigError(
                 f"there is no annotation `{key}`",
                 hint=closest(key, (_DISABLE, _MIN_BAD)),
