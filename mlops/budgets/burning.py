@@ -10,6 +10,7 @@ from mlops.slo import names
 from mlops.slo.objective import Objective
 from mlops.slo.policy import Burn
 from mlops.slo.spec import SloSpec
+from mlops.slo.steps import bad_in, total_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,7 @@ def read_burning(
 def _queries(objective: Objective, window_s: int, spec: SloSpec, at: datetime) -> tuple[str, str]:
     """Bad events and all events of a window."""
     if window_s <= spec.direct_window_max_s:
-        indicator = objective.indicator
-        return indicator.bad(window_s, spec), indicator.total(window_s, spec)
+        return bad_in(objective, window_s, spec), total_in(objective, window_s, spec)
     span = latest(window_s, spec, at=at)
     bad, total = (
         over_steps("sum_over_time", series + objective.selector, span, spec)
