@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.budgets.forecast import when
@@ -44,6 +44,7 @@ def history(
     return History(period, budget, steps)
 
 
+@settings(deadline=None)
 @given(counts)
 def test_the_burn_down_never_rises_and_ends_at_what_is_left(
     values: list[tuple[int, int] | None],
@@ -75,6 +76,7 @@ def rest_later(found: History, *, steps: int, error_ratio: float) -> float:
     return 1 - bad / (found.error_budget * total)
 
 
+@settings(deadline=None)
 @given(values=counts, below=st.floats(0.05, 1), error_ratio=st.sampled_from([0.0, 0.01, 0.2]))
 def test_a_rolling_budget_is_forecast_step_by_step(
     values: list[tuple[int, int] | None], below: float, error_ratio: float

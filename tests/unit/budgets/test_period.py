@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.budgets.period import period_of
@@ -27,6 +27,7 @@ def window(start_s: int, length_s: int, *services: str) -> Maintenance:
     )
 
 
+@settings(deadline=None)
 @given(
     at_s=SECONDS,
     windows=st.lists(st.builds(window, SECONDS, st.integers(1, 90_000)), max_size=5),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlops.slo.calendar import Calendar, Unit
@@ -80,6 +80,7 @@ def test_period(sentence: str) -> None:
     assert periods.ends(utc(at)) == utc(ends)
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 5),
     unit=st.sampled_from(["d", "w", "M", "Q", "Y"]),
