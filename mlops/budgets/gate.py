@@ -15,6 +15,7 @@ from mlops.budgets.history import read_history
 from mlops.budgets.period import period_of
 from mlops.budgets.prometheus import Prometheus
 from mlops.budgets.status import Budget, status
+from mlops.budgets.wording import percent, stamp
 from mlops.slo.objective import Objective
 from mlops.slo.policy import Act, BudgetLeft, Burn, Policy, PolicyRule
 from mlops.slo.spec import SloSpec
@@ -159,14 +160,14 @@ class Gate:
         rest = budget.remaining
         if rest is None:
             return replace(blank, message=f"{budget.slo}: {budget.reason}")
-        told = f"{budget.slo}: {rest:.1%} of its budget of {budget.period.words} is left"
+        told = f"{budget.slo}: {percent(rest)} of its budget of {budget.period.words} is left"
         if rest < below:
             free_at, at_this_rate = self._free(objective, below)
             return replace(
                 blank,
                 status=Status.FAIL,
                 value=rest,
-                message=f"{told}, and deployments are frozen below {below:.1%}",
+                message=f"{told}, and deployments are frozen below {percent(below)}",
                 free_at=free_at,
                 free_at_this_rate=at_this_rate,
             )
@@ -223,8 +224,3 @@ def told_when(answer: Answer) -> Iterator[str]:
     elif answer.free_at_this_rate != answer.free_at:
         when_then = stamp(answer.free_at_this_rate)
         yield f"If as much goes on failing as in the last hour, on {when_then}."
-
-
-def stamp(at: datetime) -> str:
-    """Return a time in UTC to the minute, for people."""
-    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -73,12 +73,12 @@ BELOW = policy(BudgetLeft(0.1))
 FAST = policy(BURN)
 ANSWERS: dict[str, tuple[Clearance, Status, str]] = {
     "enough of the budget is left": (
-        asked(BELOW, left(10_000, 5)), Status.PASS, "shop: 50.0% of its budget of 28d is left",
+        asked(BELOW, left(10_000, 5)), Status.PASS, "shop: 50.00% of its budget of 28d is left",
     ),
     "exactly enough is left": (asked(policy(BudgetLeft(0.5)), left(10_000, 5)), Status.PASS, ""),
     "too little is left": (
         asked(BELOW, left(10_000, 9.5)), Status.FAIL,
-        "shop: 5.0% of its budget of 28d is left, and deployments are frozen below 10.0%",
+        "shop: 5.00% of its budget of 28d is left, and deployments are frozen below 10.00%",
     ),
     "no data": (asked(BELOW, left(None, None)), Status.UNKNOWN, "no data in 28d"),
     "nothing happened yet": (asked(BELOW, left(0, 0)), Status.UNKNOWN, "nothing happened"),
@@ -86,7 +86,7 @@ ANSWERS: dict[str, tuple[Clearance, Status, str]] = {
         asked(BELOW, left(10_000, 5, now=None)), Status.UNKNOWN, "but no data for the last 5m",
     ),
     "the service is silent and its budget spent": (
-        asked(BELOW, left(10_000, 50, now=None)), Status.FAIL, "-400.0%",
+        asked(BELOW, left(10_000, 50, now=None)), Status.FAIL, "-400.00%",
     ),
     "both windows burn": (
         asked(FAST, burning((20, 1_000), (2, 100))), Status.FAIL,
