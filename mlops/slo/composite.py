@@ -22,6 +22,7 @@ from mlops.slo.spec import SloSpec
 
 _INDENT = "  "
 _DIGITS = Decimal("1e-12")
+_LEAST_BUDGET = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,15 @@ class Composite:
         """Return the composite's budget, to 12 decimals.
 
         Raises:
-            ValueError: The weights are so small that all parts failing would not spend it.
+            ValueError: The weights are so small that all parts failing would not spend it, or so
+                large that next to nothing does.
         """
         budget = (1 / self._fastest).quantize(_DIGITS)
+        if budget < _LEAST_BUDGET:
+            message = (
+                "its weights are so large that nothing is left of its budget; give smaller ones"
+            )
+            raise ValueError(message)
         if budget > 1:
             message = (
                 "its weights are so small that its budget lasts although every part fails; give "

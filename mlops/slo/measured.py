@@ -26,6 +26,7 @@ from mlops.slo.windowed import Windowed, parse_events
 from mlops.slo.windows import openslo_seconds
 
 PROMETHEUS = "prometheus"
+_LONGEST_SLICE_S = 366 * 86_400
 _COUNTER_ENDINGS = ("_total", "_count", "_bucket")
 
 
@@ -177,16 +178,11 @@ def _query(source: MetricSource, index: Index) -> str:
 
 def _slice_s(target: Target) -> int:
     length = target.time_slice_window
-    if isinstance(length, str):
-        seconds = openslo_seconds(length)
-        if seconds is None:
-            message = f"a time slice of {length} has no fixed length; use days or less"
-            raise ValueError(message)
-        return seconds
     assert length is not None
-    seconds = round(length * 60)  # a bare number is minutes
-    if seconds < 1:
-        message = f"a time slice of {length} minutes is too short"
+    # A bare number is minutes.
+    seconds = openslo_seconds(length) if isinstance(length, str) else round(length * 60)
+    if seconds is None or not 1 <= seconds <= _LONGEST_SLICE_S:
+        message = f"a time slice of {length} is none: it has from a second to a year, and no months"
         raise ValueError(message)
     return seconds
 

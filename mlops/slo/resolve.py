@@ -19,6 +19,7 @@ from mlops.slo.sliced import Sliced
 from mlops.slo.windows import openslo_seconds
 
 _UNITS: dict[str, Unit] = {"d": "d", "w": "w", "M": "M", "Q": "Q", "Y": "Y"}
+_LONGEST_S = 3_660 * 86_400
 _PREFIX = "mlops/"
 _DISABLE, _MIN_BAD = "mlops/disable-alerts", "mlops/min-bad-events"
 ANNOTATIONS = ("runbook_url", "first_look", "dashboard_url", _DISABLE, _MIN_BAD)
@@ -139,7 +140,7 @@ def _period(slo: Slo) -> tuple[int, Calendar | None]:
                 "calendar"
             )
             raise ValueError(message)
-        return period_s, None
+        return _bounded(period_s, window.duration), None
     unit = _UNITS.get(window.duration[-1])
     if unit is None:
         message = f"a calendar of {window.duration} is none: its periods are days or longer"
@@ -150,7 +151,14 @@ def _period(slo: Slo) -> tuple[int, Calendar | None]:
         start=datetime.fromisoformat(window.calendar.start_time),
         zone=window.calendar.time_zone,
     )
-    return calendar.nominal_s, calendar
+    return _bounded(calendar.nominal_s, window.duration), calendar
+
+
+def _bounded(period_s: int, duration: str) -> int:
+    if period_s > _LONGEST_S:
+        message = f"a period of {duration} is longer than ten years"
+        raise ValueError(message)
+    return period_s
 
 
 def _least(annotated: int | None, indicator: Indicator) -> int | None:

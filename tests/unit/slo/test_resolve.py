@@ -185,7 +185,23 @@ OMITTED: Mapping[str, tuple[str, str]] = {
             method="RatioTimeslices",
             objectives="[{target: 0.9, timeSliceWindow: 1M}]",
         ),
-        "no fixed length",
+        "from a second to a year",
+    ),
+    "a slice of no time": (
+        slo(
+            metric=ratio(),
+            method="RatioTimeslices",
+            objectives="[{target: 0.9, timeSliceWindow: 0.001}]",
+        ),
+        "from a second to a year",
+    ),
+    "a period that nobody lives to see": (
+        slo(metric=ratio(), window="{duration: 999999999w, isRolling: true}"),
+        "longer than ten years",
+    ),
+    "weights that leave no budget": (
+        slo(objectives=f"[{part('a', 0.5)}, {part('b', 0.5, ', compositeWeight: 1.0e+300')}]"),
+        "so large",
     ),
     "composite slices of different lengths": (
         slo(
