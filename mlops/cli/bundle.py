@@ -37,6 +37,16 @@ _USAGE = (
     "mlops bundle keygen DIR | sign REFERENCE [key=FILE] [--dry-run] | verify REFERENCE"
     " [keys=FILE,...] | show REFERENCE; a REFERENCE is `latest`, a digest or its start, or a folder"
 )
+_SUMMARY = """\
+keygen DIR, or sign, verify or show REFERENCE
+
+  keygen DIR [--dry-run]              make signing-key.pem and signing-key.public.pem in DIR
+  sign REFERENCE [key=FILE]           release it: sign with a private key; --dry-run only reads
+  verify REFERENCE [keys=FILE,...]    is it whole, signed by one of these, and computes as it did?
+  show REFERENCE                      its digest, model, files, and what its signature says
+A REFERENCE is latest, a digest or its first six digits, or a folder with a slash in it.
+Without key= the key is release.signing_key, without keys= they are serving.trust.keys.
+Exit code 0: done, or verified. 1: verify says no. 2: used or configured wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +72,8 @@ def run(arguments: Sequence[str]) -> int:
     keys, rest = _taken("keys=", rest)
     given = parse(rest, flags=("--dry-run",), words=2)
     call = _Call(Console(given.format), key, keys, "--dry-run" in given.flags)
-    if given.words[:1] == ("keygen",):
-        return _keygen(call, given.words[1:])
+    if given.words[:1] == ("keygen",) and not {"-h", "--help"} & set(given.hydra):
+        return _keygen(call, given.words[1:], given.hydra)
     codes: list[int] = []
 
     def job(composed: Composed) -> None:
@@ -74,11 +84,14 @@ def run(arguments: Sequence[str]) -> int:
                 codes.append(_verify(call, composed, reference))
             case ("show", reference):
                 codes.append(_show(call, composed, reference))
-            case _:
-                raise ConfigError(f"bundle {' '.join(given.words)} is not known", hint=_USAGE)
+            case ():
+                raise ConfigError("bundle needs a word that says what to do", hint=_USAGE)
+            case ("sign" | "verify" | "show" as word,):
+                raise ConfigError(f"{word} needs a REFERENCE: which bundle", hint=_USAGE)
+            case words:
+                raise ConfigError(f"bundle {' '.join(words)} is not known", hint=_USAGE)
 
-    summary = "keygen DIR, or sign, verify or show REFERENCE"
-    run_application("bundle", given.hydra, job, folder=Path.cwd(), summary=summary)
+    run_application("bundle", given.hydra, job, folder=Path.cwd(), summary=_SUMMARY)
     return max(codes, default=0)
 
 
@@ -89,9 +102,11 @@ def _taken(prefix: str, arguments: Sequence[str]) -> tuple[str | None, list[str]
     return (found[-1].removeprefix(prefix) if found else None), rest
 
 
-def _keygen(call: _Call, words: Sequence[str]) -> int:
+def _keygen(call: _Call, words: Sequence[str], rest: Sequence[str]) -> int:
     if len(words) != 1:
         raise ConfigError("keygen needs the folder that the keys go to", hint=_USAGE)
+    if rest:  # a flag that was mistyped must not end in a key that nobody asked for
+        raise ConfigError(f"keygen takes no {rest[0]}", hint=_USAGE)
     folder = Path(words[0])
     made = "(not made)" if call.dry else keygen(folder)
     private, public = folder / PRIVATE_KEY, folder / PUBLIC_KEY

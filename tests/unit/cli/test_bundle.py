@@ -110,9 +110,11 @@ def test_keys_may_stand_in_the_configuration(
         (("verify", "latest", "keys="), "no key is named"),
         (("verify", "latest", "keys=nowhere.pem"), "nowhere.pem cannot be read"),
         (("show", "abcdef"), "there is no bundle 'abcdef'"),
-        (("show",), "bundle show is not known"),
+        (("show",), "show needs a REFERENCE"),
+        (("sing", "latest"), "bundle sing latest is not known"),
         (("keygen",), "keygen needs the folder"),
-        ((), "is not known"),
+        (("keygen", "keys"), "keygen takes no service="),
+        ((), "bundle needs a word"),
     ],
 )
 def test_wrong_use_is_exit_code_2_and_says_how(
@@ -130,6 +132,31 @@ def test_dry_run_writes_nothing(
     assert "would be signed" in told(capsys)
     assert main(["bundle", "keygen", str(tmp_path / "new"), "--dry-run"]) == 0
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_flag_that_was_mistyped_makes_no_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bundle", "keygen", str(tmp_path / "new"), "--dryrun"]) == 2
+    assert "keygen takes no --dryrun" in told(capsys)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("keygen",), ("keygen", "keys"), ("sign", "latest")])
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_tells_the_words_and_writes_nothing(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    flag: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["bundle", *words, flag]) == 0
+    said = told(capsys)
+    for part in ("keygen DIR", "sign REFERENCE", "keys=FILE", "--dry-run", "Exit code 0"):
+        assert part in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_key_that_is_there_is_kept(keys: Keys, capsys: pytest.CaptureFixture[str]) -> None:
