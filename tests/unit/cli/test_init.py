@@ -20,6 +20,7 @@ from mlops.config.compose import compose
 from mlops.config.resolve import contracts
 from mlops.contracts.schema import validate
 from mlops.data.files import FileSource
+from mlops.models.signature import PRIVATE_KEY
 
 NAME = "trial_project"
 BIN = Path(sys.executable).parent
@@ -222,6 +223,10 @@ def test_names_of_objectives_keep_rfc_1123() -> None:
 def test_no_address_of_a_registry_is_written() -> None:
     for path, content in project_files(NAME).items():
         assert "https://" not in content.replace("git+https://HOST", ""), path
+
+
+def test_private_key_is_not_committed() -> None:
+    assert PRIVATE_KEY in project_files(NAME)[".gitignore"].splitlines()
 
 
 def test_the_same_project_twice_is_the_same() -> None:
