@@ -153,6 +153,14 @@ def test_the_projects_own_readme_has_no_other_commands(walk: Walk) -> None:
     assert _curl(readme) == _curl(GUIDE)
 
 
+@pytest.mark.parametrize("command", ["mlops train", "mlops evaluate"])
+def test_what_the_guide_says_the_model_earns_is_what_is_printed(walk: Walk, command: str) -> None:
+    (shown,) = _blocks("text", GUIDE)
+    printed = " ".join(walk.done[command].stdout.split())
+    for line in shown.splitlines():
+        assert line.partition(" (95 %")[0] in printed
+
+
 def test_the_gate_answers_every_question(walk: Walk) -> None:
     told = walk.done["mlops gate"].stdout
     assert "may be released" in told

@@ -1,9 +1,13 @@
 """The scrape config: what Prometheus is started with."""
 
+from pathlib import Path
+
 import yaml
 
 from mlops.slo.scrape import prometheus_config
 from mlops.slo.spec import SloSpec
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "serving.md"
 
 
 def test_intervals_targets_and_rules() -> None:
@@ -23,3 +27,9 @@ def test_intervals_targets_and_rules() -> None:
             }
         ],
     }
+
+
+def test_documentation_shows_what_is_generated() -> None:
+    _, _, shown = DOCUMENT.read_text().partition("# prometheus.yml\n")
+    text = prometheus_config(["127.0.0.1:8080"], ["slo/*.rules.yml"], SloSpec())
+    assert shown.startswith(text.partition("\n")[2] + "```")
