@@ -13,7 +13,7 @@ from mlops.slo.spec import SloSpec, Tier
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A share of events that must be good over a rolling period.
+    """A share of events that must be good over a period.
 
     Attributes:
         slo: Name of the SLO; label `slo` of all its series.
