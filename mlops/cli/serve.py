@@ -12,6 +12,7 @@ from mlops.base.errors import BundleError, ConfigError
 from mlops.base.store import write_file
 from mlops.cli.arguments import parse
 from mlops.config.compose import Composed, run_application
+from mlops.config.policy import burn_rules
 from mlops.config.settings import allowed_packages, folders
 from mlops.contracts.domain import Domain
 from mlops.decision_log.target import parse_url
@@ -19,17 +20,23 @@ from mlops.models.artifact import FILES, resolve
 from mlops.models.manifest import read_folder
 from mlops.serving.settings import ONE_THREAD, ServeSettings
 
+_SUMMARY = """\
+serve decisions over HTTP, with a fallback behind the model
+
+  mlops serve                   compose the settings, then serve until SIGTERM or Ctrl-C
+  bundle=REFERENCE              latest, a digest or its first six digits, or a folder with a slash
+  --dry-run                     print the settings, resolved, and start nothing
+  --settings FILE               start from such settings; nothing is composed
+Exit code 0: drained. 1: a process had to be killed. 2: configured wrongly. 3: a port is taken."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; `--settings FILE` starts from resolved settings, `--dry-run` prints them."""
     given = parse(arguments, flags=("--dry-run",))
-    if given.hydra[:1] == ("--settings",):
-        if len(given.hydra) != 2:
-            raise ConfigError("--settings takes one file", hint="mlops serve --settings FILE")
-        _become_server(Path(given.hydra[1]))
+    if given.hydra and given.hydra[0].partition("=")[0] == "--settings":
+        return _from_file(given.hydra, dry="--dry-run" in given.flags)
     found: list[Composed] = []
-    summary = "serve decisions over HTTP"
-    run_application("serve", given.hydra, found.append, folder=Path.cwd(), summary=summary)
+    run_application("serve", given.hydra, found.append, folder=Path.cwd(), summary=_SUMMARY)
     if not found:  # --help, --cfg and the like
         return 0
     if len(found) > 1:
@@ -46,6 +53,23 @@ def run(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _from_file(arguments: Sequence[str], *, dry: bool) -> int:
+    """Serve what a file of resolved settings says, or print it as it was understood."""
+    words = [word for each in arguments for word in each.split("=", 1)]
+    if len(words) != 2 or not words[1]:
+        raise ConfigError(
+            "--settings takes one file and no overrides", hint="mlops serve --settings FILE"
+        )
+    path = Path(words[1])
+    if dry:
+        from mlops.serving.loading import read_settings  # the server imports it for itself
+
+        sys.stdout.write(read_settings(path).model_dump_json(indent=2) + "\n")
+        return 0
+    _become_server(path)
+    return 0
+
+
 def resolved(composed: Composed, folder: Path, warn: Callable[[str], None]) -> ServeSettings:
     """Return the settings that a server starts from.
 
@@ -58,8 +82,8 @@ def resolved(composed: Composed, folder: Path, warn: Callable[[str], None]) -> S
         warn: Told in words that there is no bundle.
 
     Raises:
-        ConfigError: There is no bundle, and the contract's classes cannot be loaded either; or
-            the decision log's address is none.
+        ConfigError: There is no bundle, and the contract's classes cannot be loaded either; the
+            decision log's address is none; or an error budget policy asks what cannot be done.
     """
     settings = composed.settings
     there = folders(settings, folder)
@@ -90,6 +114,7 @@ def resolved(composed: Composed, folder: Path, warn: Callable[[str], None]) -> S
         max_candidates=settings.contracts.max_candidates,
         domain=domain,
         faults=settings.faults,
+        policy=burn_rules(settings, folder),
         serving=serving.model_copy(update=changes),
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from mlops.base.errors import ConfigError
 from mlops.base.verdict import Finding, Status
 from mlops.config.compose import Composed
+from mlops.config.consistency_policy import policies_of
 from mlops.config.consistency_quality import demands_of
 from mlops.config.consistency_slo import objectives_of
 from mlops.config.resolve import Contracts
@@ -52,6 +53,7 @@ def consistency(
     settings = composed.settings
     found = (
         *objectives_of(settings, folder, prediction),
+        *policies_of(settings, folder),
         *_ports(settings),
         *_serving(settings),
         *_outside(settings, folder),

@@ -107,9 +107,14 @@ class Meter:
         )
 
     def too_fast(self) -> Reading | None:
-        """Return the burn rates if both are too high and there are enough bad events."""
+        """Return the burn rates if both are too high and there are enough bad events.
+
+        Nothing is too fast before a whole short window was seen: the first seconds of a server,
+        or of what was just changed, are the breaker's to judge.
+        """
         reading, above = self.read(), self._rule.above
-        if reading.bad_events < self._rule.min_bad_events:
+        seen_s = self._samples[-1].at - self._samples[0].at
+        if reading.bad_events < self._rule.min_bad_events or seen_s < self._rule.short_s:
             return None
         fast = all(rate is not None and rate > above for rate in (reading.long, reading.short))
         return reading if fast else None

@@ -37,7 +37,7 @@ def burn_rule(**changes: Any) -> BurnRule:
         "slos": (model_served(),),
         "above": 14.4,
         "long_s": 600.0,
-        "short_s": 60.0,
+        "short_s": 10.0,
         "min_bad_events": 1,
         "falls_back": True,
         "recovery": "probe",

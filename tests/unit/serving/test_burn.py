@@ -162,7 +162,7 @@ def metered(**changes: Any) -> Metered:
 
 
 def test_burn_rate_is_the_bad_share_over_the_budget() -> None:
-    reading = metered().minute(80, 20).meter.read()
+    reading = metered(short_s=30.0).minute(80, 20).meter.read()
     assert reading.long == reading.short == pytest.approx(0.2 / 0.01)
     assert reading.bad_events == 20
 
@@ -176,7 +176,9 @@ def test_without_events_there_is_no_rate_and_nothing_is_too_fast() -> None:
 
 def test_both_windows_have_to_be_too_fast() -> None:
     it = metered(long_s=600.0, short_s=60.0, above=14.4)
-    it.minute(50, 50)
+    it.minute(0, 1, seconds=50.0)
+    assert it.meter.too_fast() is None, "no whole short window was seen"
+    it.minute(50, 49, seconds=10.0)
     assert it.meter.too_fast() is not None
     it.minute(100, 0).minute(100, 0)
     assert it.meter.read().long == pytest.approx(50 / 300 / 0.01)

@@ -117,9 +117,15 @@ def test_burn_just_below_its_factor_changes_nothing(tmp_path: Path) -> None:
 
 def test_bad_events_of_all_workers_count_together(tmp_path: Path) -> None:
     it = Stage(tmp_path, burn_rule(min_bad_events=20))
-    it.passes(9, bad=1)
+    it.passes(20).passes(9, bad=1)
     assert it.latch() is LatchState.OFF
-    assert it.passes(6, bad=1).latch() is LatchState.LATCHED
+    assert it.passes(2, bad=1).latch() is LatchState.LATCHED
+
+
+def test_first_seconds_are_the_breakers_to_judge(tmp_path: Path) -> None:
+    it = Stage(tmp_path, burn_rule(short_s=60.0)).passes(59, bad=1)
+    assert it.latch() is LatchState.OFF
+    assert it.passes(3, bad=1).latch() is LatchState.LATCHED
 
 
 def test_without_a_policy_nothing_is_watched(tmp_path: Path) -> None:
@@ -267,7 +273,7 @@ def test_rule_that_is_taken_away_lets_go_by_the_probes(tmp_path: Path) -> None:
 def test_same_policy_again_changes_nothing(tmp_path: Path) -> None:
     it = Stage(tmp_path, burn_rule()).passes(8, bad=1)
     it.steward.declare(it.settings.model_copy())
-    assert it.latch() is LatchState.LATCHED
+    assert it.passes(3, bad=1).latch() is LatchState.LATCHED
 
 
 # Rolling back
