@@ -1,7 +1,7 @@
 """A history: the recorded steps of one SLO's period, for plots and for what will be."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -115,6 +115,19 @@ def read_history(
     )
     steps = tuple(Step(end, total[end], bad[end]) for end in sorted(total.keys() & bad.keys()))
     return History(period, float(Decimal(1) - objective.target), steps)
+
+
+def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
+    """Return at most so many points of a line, evenly, with its first and its last.
+
+    Args:
+        points: The line.
+        most: At least 2.
+    """
+    if len(points) <= most:
+        return tuple(points)
+    last = len(points) - 1
+    return tuple(points[index * last // (most - 1)] for index in range(most))
 
 
 def _points(expr: str, period: Period, prometheus: Prometheus) -> dict[int, float]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from mlops.base.digest import Json
 from mlops.base.verdict import Status, worst
 from mlops.budgets.forecast import when
-from mlops.budgets.history import History, Point, read_history
+from mlops.budgets.history import History, read_history, thinned
 from mlops.budgets.prometheus import Prometheus
 from mlops.budgets.status import Budget, status
 from mlops.slo.objective import Objective
@@ -22,7 +22,7 @@ _MOST_POINTS = 200
 
 WORDS = {
     Status.PASS: "within budget",
-    Status.WARN: "an alert fires",
+    Status.WARN: "alert fires",
     Status.FAIL: "budget spent",
     Status.UNKNOWN: "unknown",
 }
@@ -113,26 +113,13 @@ def read_report(
     return Report(at, tuple(rows))
 
 
-def thinned(points: Sequence[Point], most: int = _MOST_POINTS) -> tuple[Point, ...]:
-    """Return at most so many points of a line, evenly, with its first and its last.
-
-    Args:
-        points: The line.
-        most: At least 2.
-    """
-    if len(points) <= most:
-        return tuple(points)
-    last = len(points) - 1
-    return tuple(points[index * last // (most - 1)] for index in range(most))
-
-
 def as_document(report: Report) -> Json:
     """Return a report as the document that machines read."""
     slos: list[Json] = []
     for row in report.rows:
         line: list[Json] = [
             [point.at.isoformat(), round(point.remaining, 6)]
-            for point in thinned(row.history.burn_down())
+            for point in thinned(row.history.burn_down(), _MOST_POINTS)
         ]
         slos.append(
             {

@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from mlops.base.errors import ConfigError
 
-Format = Literal["text", "json", "sarif"]
+Format = Literal["text", "json", "sarif", "markdown", "html"]
 
 _FORMATS: tuple[Format, ...] = ("text", "json")
 

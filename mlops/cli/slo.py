@@ -11,18 +11,20 @@ from mlops.cli.slo_call import SloCall
 from mlops.cli.slo_gate import ask_gate
 from mlops.cli.slo_generate import generate_rules
 from mlops.cli.slo_import import import_foreign
+from mlops.cli.slo_report import FORMATS, write_report
 from mlops.cli.slo_status import read_status
 from mlops.config.compose import Composed, run_application
 from mlops.slo.check import validate
 
 _MOST_FILES = 1000
 _FLAGS = ("--dry-run", "--check", "--kubernetes", "--allow-unknown")
-_OPTIONS = ("--out", "--service")
+_OPTIONS = ("--out", "--service", "--at")
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; a definition that is wrong or a budget that is used up is exit code 1."""
-    given = parse(arguments, flags=_FLAGS, options=_OPTIONS, words=_MOST_FILES)
+    formats = FORMATS if "report" in arguments else FORMATS[:2]
+    given = parse(arguments, flags=_FLAGS, options=_OPTIONS, words=_MOST_FILES, formats=formats)
     console = Console(given.format)
     verdicts: list[Verdict] = []
 
@@ -52,5 +54,6 @@ _WORDS: Mapping[str, Callable[[SloCall], Verdict | None]] = {
     "import": import_foreign,
     "generate": generate_rules,
     "status": read_status,
+    "report": write_report,
     "gate": ask_gate,
 }

@@ -6,14 +6,13 @@ from dataclasses import replace
 from rich.console import Console as RichConsole
 from rich.markup import escape
 
-from mlops.base.clock import SystemClock
 from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
 from mlops.base.verdict import Status, Verdict
 from mlops.budgets.gate import Answer, Clearance, Gate, told_when
 from mlops.budgets.prometheus import HttpPrometheus
 from mlops.cli.console import STYLES
-from mlops.cli.slo_call import SloCall
+from mlops.cli.slo_call import SloCall, asked_time
 from mlops.slo.catalog import Catalog, read_catalog
 from mlops.slo.document import closest
 
@@ -24,7 +23,7 @@ def ask_gate(call: SloCall) -> Verdict:
     catalog = read_catalog(call.files)
     services = _services(catalog, call.given.options.get("--service"))
     prometheus = HttpPrometheus(spec.prometheus_url, timeout_s=spec.query_timeout_s)
-    gate = Gate(catalog.objectives, spec, prometheus, at=SystemClock().now())
+    gate = Gate(catalog.objectives, spec, prometheus, at=asked_time(call))
     clearance = gate.ask(catalog.policies, services)
     lenient = "--allow-unknown" in call.given.flags
     verdict = _without_unknowns(clearance.verdict()) if lenient else clearance.verdict()
