@@ -23,15 +23,15 @@ T = TypeVar("T")
 READY_WITHIN_S = 30.0
 
 
-def binary(name: str) -> str:
-    """Return the path of a program of the `prometheus` package.
+def binary(name: str, package: str = "prometheus") -> str:
+    """Return the path of a program of a Debian package.
 
     Where it is missing the test is skipped, but in CI (`CI=true`) it fails: there, a test that
     does not run must not look like one that passed.
     """
     path = shutil.which(name)
     if path is None:
-        message = f"{name} is not installed: apt-get install prometheus"
+        message = f"{name} is not installed: apt-get install {package}"
         if os.environ.get("CI") == "true":
             pytest.fail(message)
         pytest.skip(message)

@@ -1,9 +1,13 @@
 """A budget over 30 days of uneven traffic in a real Prometheus is the one that was lived."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +23,9 @@ from mlops.slo.indicator import CountedRatio, Counts
 from mlops.slo.objective import Objective
 from mlops.slo.spec import Maintenance, SloSpec
 from tests.components.backfill import Numbers, backfilled, openmetrics
+from tests.components.prometheus import binary
 
+ROOT = Path(__file__).parents[2]
 STEP_S = 300
 DAYS = 31
 SCRAPE_S = 15
@@ -95,6 +101,7 @@ class Bed:
 
     lived: Lived
     prometheus: HttpPrometheus
+    url: str
 
     def budget(self, slo: Objective, spec: SloSpec, at: datetime = AT) -> Budget:
         """Return the budget of an SLO."""
@@ -122,7 +129,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
         first=BEGIN + STEP_S,
         last=END,
     ) as server:
-        yield Bed(happened, HttpPrometheus(server.url, timeout_s=30))
+        yield Bed(happened, HttpPrometheus(server.url, timeout_s=30), server.url)
 
 
 def restarted(counts: Numbers, index: int) -> Numbers:
@@ -189,3 +196,103 @@ def test_the_time_within_a_step_does_not_matter(bed: Bed, seconds: int) -> None:
         bed.budget(PUNCTUAL, SloSpec(), at).total
         == bed.budget(PUNCTUAL, SloSpec(), AT - timedelta(hours=1)).total
     )
+
+
+DEFINITION = """\
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: punctual-availability, displayName: availability}
+spec:
+  description: A request is answered.
+  service: punctual
+  indicator:
+    metadata: {name: punctual-errors}
+    spec:
+      ratioMetric:
+        counter: true
+        bad:
+          metricSource: {type: Prometheus, spec: {query: 'punctual_requests_total{code="500"}'}}
+        total:
+          metricSource: {type: Prometheus, spec: {query: punctual_requests_total}}
+  timeWindow: [{duration: 30d, isRolling: true}]
+  budgetingMethod: Occurrences
+  objectives: [{target: 0.999}]
+---
+apiVersion: mlops/v1
+kind: ErrorBudgetPolicy
+metadata: {name: punctual}
+spec:
+  service: punctual
+  rules:
+    - name: spent-budget-freezes
+      slos: [punctual-availability]
+      when: {budgetRemaining: {below: 0.1}}
+      then: [freeze]
+      recovery: {by: budget}
+"""
+
+
+def typed(
+    bed: Bed, folder: Path, *words: str, spec: SloSpec | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run `mlops slo` as a user does, at the time that the data end."""
+    (folder / "slo.yaml").write_text(DEFINITION)
+    windows = [
+        f'{{start:"{each.start.isoformat()}",end:"{each.end.isoformat()}",reason:"{each.reason}"}}'
+        for each in (spec or SloSpec()).maintenance
+    ]
+    command = [
+        sys.executable, "-m", "mlops.cli.main", "slo", words[0], str(folder / "slo.yaml"),
+        *words[1:], "--at", AT.isoformat(), f"slo.prometheus_url={bed.url}",
+        f"slo.maintenance=[{','.join(windows)}]",
+    ]  # fmt: skip
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_gate_is_shut_by_a_spent_budget_and_says_until_when(bed: Bed, tmp_path: Path) -> None:
+    done = typed(bed, tmp_path, "gate", "--service", "punctual", "--format", "json")
+    assert done.returncode == 1, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["allowed"] is False
+    (rule,) = answer["rules"]
+    assert (rule["rule"], rule["status"]) == ("spent-budget-freezes", "fail")
+    # The heaviest outage leaves the 30 days 460 hours from now; what came after it is within 90 %.
+    free_at = datetime.fromisoformat(rule["free_at"])
+    assert timedelta(hours=455) < free_at - AT < timedelta(hours=464)
+
+
+def test_the_gate_is_open_once_maintenance_is_declared(bed: Bed, tmp_path: Path) -> None:
+    done = typed(bed, tmp_path, "gate", spec=SloSpec(maintenance=(WORK,)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "22.75% of its budget of 30d is left" in done.stdout
+    assert "punctual may be deployed" in done.stdout
+
+
+def test_a_report_is_written_for_machines_tickets_and_browsers(bed: Bed, tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    done = typed(bed, tmp_path, "report", "--out", str(out), spec=SloSpec(maintenance=(WORK,)))
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "budgets.html", "budgets.json", "budgets.md",
+    ]  # fmt: skip
+    (slo,) = json.loads((out / "budgets.json").read_text())["slos"]
+    assert slo["budget_remaining"] == pytest.approx(slo["burn_down"][-1][1], abs=1e-6)
+    assert slo["maintenance_s"] == 4 * 3_600
+    assert "| 22.75% |" in (out / "budgets.md").read_text()
+    assert shown_by_a_browser(out / "budgets.html", tmp_path).count("<section") == 1
+
+
+def shown_by_a_browser(page: Path, folder: Path) -> str:
+    """Return a page's elements after a real browser has read it and refused nothing."""
+    done = subprocess.run(
+        [
+            binary("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu",
+            f"--user-data-dir={folder / 'browser'}", "--enable-logging=stderr", "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert "CONSOLE" not in done.stderr  # what its policy forbids is told there
+    return done.stdout
