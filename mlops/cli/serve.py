@@ -18,7 +18,10 @@ from mlops.contracts.domain import Domain
 from mlops.decision_log.target import parse_url
 from mlops.models.artifact import FILES, resolve
 from mlops.models.manifest import read_folder
+from mlops.models.signature import Trust
+from mlops.serving.loading import trust_of
 from mlops.serving.settings import ONE_THREAD, ServeSettings
+from mlops.serving.spec import ServingSpec
 
 _SUMMARY = """\
 serve decisions over HTTP, with a fallback behind the model
@@ -89,21 +92,16 @@ def resolved(composed: Composed, folder: Path, warn: Callable[[str], None]) -> S
     there = folders(settings, folder)
     state = there.root.absolute() / "serving" / settings.name
     parse_url(settings.serving.decision_log.url, state)
+    serving = _anchored(settings.serving, folder)
+    path = ""
     try:
         path = str(resolve(settings.bundle, there.bundles, settings.name).absolute())
-        domain = _domain(Path(path))
-    except BundleError as error:
+        domain = _domain(Path(path), trust_of(serving))
+    except BundleError as error:  # the server refuses it again, and tells so by its metrics
         from mlops.config.resolve import contracts  # it brings pandera in
 
-        warn(f"{error.message}; serving starts without a model and answers by the static order")
-        path, domain = "", contracts(composed).request
-    serving = settings.serving
-    keys = tuple(str(folder.absolute() / key) for key in serving.trust.keys)
-    token = serving.admin_token_file
-    changes = {
-        "trust": serving.trust.model_copy(update={"keys": keys}),
-        "admin_token_file": None if token is None else str(folder.absolute() / token),
-    }
+        warn(f"{error.message}; serving starts with the last good bundle, or without a model")
+        domain = contracts(composed).request
     return ServeSettings(
         service=settings.name,
         bundle=path,
@@ -115,13 +113,24 @@ def resolved(composed: Composed, folder: Path, warn: Callable[[str], None]) -> S
         domain=domain,
         faults=settings.faults,
         policy=burn_rules(settings, folder),
-        serving=serving.model_copy(update=changes),
+        serving=serving,
     )
 
 
-def _domain(path: Path) -> Domain:
-    """Return the contract that a bundle was made for."""
-    content = read_folder(path, FILES).files["domain.json"]
+def _anchored(given: ServingSpec, folder: Path) -> ServingSpec:
+    """Return the section with its paths absolute: the server may run elsewhere."""
+    keys = tuple(str(folder.absolute() / key) for key in given.trust.keys)
+    token = given.admin_token_file
+    changes = {
+        "trust": given.trust.model_copy(update={"keys": keys}),
+        "admin_token_file": None if token is None else str(folder.absolute() / token),
+    }
+    return given.model_copy(update=changes)
+
+
+def _domain(path: Path, trust: Trust | None) -> Domain:
+    """Return the contract of a bundle that is believed: nobody else says what is served."""
+    content = read_folder(path, FILES, trust=trust).files["domain.json"]
     try:
         return Domain.model_validate_json(content)
     except ValidationError as error:

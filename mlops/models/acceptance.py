@@ -5,6 +5,7 @@ for, its place after the running one, and its golden batch. Nothing of a bundle 
 its signature and its hashes hold.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,12 +21,13 @@ from mlops.models.manifest import read_folder
 from mlops.models.refusal import Refusal, RefusedBundleError
 from mlops.models.signature import Trust
 
+_NOTE = re.compile(r"(sha256:[0-9a-f]{64}) ([0-9]{1,16})\n")
 _DOWNGRADE = 'to go back to it on purpose, reload with "allow_downgrade": true, or sign it again'
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The bundle that serves now.
+    """The bundle that serves now, or that served last.
 
     Attributes:
         digest: Its name.
@@ -41,6 +43,20 @@ class Running:
         signature = bundle.signature
         return cls(bundle.ref.digest, None if signature is None else signature.signed_at)
 
+    def note(self) -> bytes:
+        r"""Return what a later start has to know of a signed bundle, as `noted` reads it.
+
+        >>> Running.noted(Running(Digest("sha256:" + "0" * 64), 7).note()).signed_at
+        7
+        """
+        return f"{self.digest} {self.signed_at}\n".encode()
+
+    @classmethod
+    def noted(cls, content: bytes) -> Self | None:
+        """Read a note back; None if it is none."""
+        found = _NOTE.fullmatch(content.decode(errors="replace"))
+        return None if found is None else cls(Digest(found[1]), int(found[2]))
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -49,7 +65,7 @@ class Wanted:
     Attributes:
         service: Its name.
         domain: The contract that it serves; None takes that of the bundle.
-        running: The bundle that serves now; None if none does.
+        running: The bundle that serves now or, at a start, served last; None if none is known.
         allow_downgrade: Whether one that was released before it is taken.
         golden: Whether the golden batch is played.
     """
@@ -155,14 +171,14 @@ def _refuse_older(bundle: Bundle, running: Running) -> None:
     name = running.digest.removeprefix("sha256:")[:12]
     if bundle.signature is None:
         raise RefusedBundleError(
-            f"{bundle.ref.path} is unsigned, and the running bundle {name} is signed",
+            f"{bundle.ref.path} is unsigned, and bundle {name}, which served last, is signed",
             reason=Refusal.OLDER,
             hint=_DOWNGRADE,
         )
     before = running.signed_at - bundle.signature.signed_at
     if before > 0:
         raise RefusedBundleError(
-            f"{bundle.ref.path} was signed {before} s before the running bundle {name}",
+            f"{bundle.ref.path} was signed {before} s before bundle {name}, which served last",
             reason=Refusal.OLDER,
             hint=_DOWNGRADE,
         )

@@ -19,6 +19,8 @@ from mlops.serving.settings import ServeSettings
 from mlops.serving.spec import Protection, ServingSpec
 
 LAST_GOOD = "last_good"
+LAST_RELEASE = "last_release"
+_NOTE_BYTES = 128
 _FIXED = ("service", "bundles", "state")
 _FIXED_SERVING = (
     "host", "port", "admin_host", "admin_port", "admin_token_file", "workers", "http",
@@ -52,6 +54,10 @@ class FileLoader:
         self._settings_path = settings_path
         self._clock = clock
         self._trust = trust
+
+    @property
+    def _has_keys(self) -> bool:
+        return self._trust is not None and bool(self._trust.keys)
 
     def reread(self, running: ServeSettings) -> ServeSettings:
         """Return the settings as they stand in their file now.
@@ -91,8 +97,14 @@ class FileLoader:
             RefusedBundleError: It is refused; the message says why.
         """
         packages = plan.settings.packages if golden else None
+        running = None if plan.bundle is None else Running.of(plan.bundle)
         return self._accept(
-            path, plan, allow_downgrade=allow_downgrade, golden=golden, packages=packages
+            path,
+            plan,
+            allow_downgrade=allow_downgrade,
+            golden=golden,
+            packages=packages,
+            running=running,
         )
 
     def _accept(
@@ -103,12 +115,13 @@ class FileLoader:
         allow_downgrade: bool,
         golden: bool,
         packages: Sequence[str] | None,
+        running: Running | None,
     ) -> Bundle:
         settings = plan.settings
         wanted = Wanted(
             settings.service,
             domain=plan.domain,
-            running=None if plan.bundle is None else Running.of(plan.bundle),
+            running=running,
             allow_downgrade=allow_downgrade,
             golden=golden and settings.serving.protects(Protection.GOLDEN_BATCH),
         )
@@ -119,12 +132,18 @@ class FileLoader:
         return choose_lane(bundle, settings, self._clock).lane
 
     def keep(self, plan: Plan) -> None:
-        """Note that a plan's bundle proved itself: a start that finds no better takes it."""
+        """Note that a plan's bundle proved itself: a start that finds no better takes it.
+
+        With it goes when it was released, before which no start takes another. Without a key
+        anybody can sign for any time, so nothing is noted.
+        """
         if plan.bundle is None:
             return
+        folder, bundle = Path(plan.settings.state), plan.bundle
         try:
-            path = Path(plan.settings.state) / LAST_GOOD
-            write_file(path, str(plan.bundle.ref.path.absolute()).encode())
+            write_file(folder / LAST_GOOD, str(bundle.ref.path.absolute()).encode())
+            if bundle.signature is not None and self._has_keys:
+                write_file(folder / LAST_RELEASE, Running.of(bundle).note())
         except MlopsError as error:
             _log.warning("the last good bundle cannot be noted: %s", error.message)
 
@@ -135,13 +154,19 @@ class FileLoader:
         the service begins in heuristic mode.
         """
         bare = Plan(1, settings, None)
+        running = _last_release(settings) if self._has_keys else None
         refused: list[BundleError] = []
         for text in dict.fromkeys((settings.bundle, _last_good(settings))):
             if not text:
                 continue
             try:
                 bundle = self._accept(
-                    Path(text), bare, allow_downgrade=True, golden=True, packages=None
+                    Path(text),
+                    bare,
+                    allow_downgrade=False,
+                    golden=True,
+                    packages=None,
+                    running=running,
                 )
             except BundleError as error:
                 refused.append(error)
@@ -195,3 +220,11 @@ def _last_good(settings: ServeSettings) -> str:
         return (Path(settings.state) / LAST_GOOD).read_text().strip()
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def _last_release(settings: ServeSettings) -> Running | None:
+    try:
+        with (Path(settings.state) / LAST_RELEASE).open("rb") as file:
+            return Running.noted(file.read(_NOTE_BYTES))
+    except OSError:
+        return None

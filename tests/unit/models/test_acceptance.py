@@ -317,7 +317,7 @@ def test_refusals_say_what_is_wrong(bench: Bench, tmp_path: Path) -> None:
     for path, words in (
         (contract, rf"another contract: column '{column}': m"),
         (service, "for service 'other', not for 'search_ranking'"),
-        (older, "signed 60 s before the running bundle"),
+        (older, "signed 60 s before bundle [0-9a-f]{12}, which served last"),
         (stranger, rf"by key {bench.stranger.signer.key_id}, which is not trusted"),
         (tmp_path / "nothing", "there is no bundle at"),
     ):

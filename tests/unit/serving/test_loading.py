@@ -121,6 +121,48 @@ def test_note_of_the_last_good_bundle_that_cannot_be_written_is_no_failure(place
     place.loader.keep(good)
 
 
+def test_start_takes_no_release_before_the_one_that_proved_itself(
+    place: Place, tmp_path: Path
+) -> None:
+    keys = Keys.made(tmp_path / "keys")
+    loader = FileLoader(place.path, trust=keys.trust(), clock=ManualClock())
+    keys.sign(place.ref.path, at_s=2000.0)
+    newest, _ = loader.first(place.settings)
+    loader.keep(newest)
+    older = write_bundle(SERVICE, place.folder / "bundles", "hist_gradient_boosting")
+    keys.sign(older.path, at_s=1000.0)
+    settings = place.made(bundle=str(older.path))
+    plan, refused = loader.first(settings)
+    assert plan.digest == place.ref.digest
+    assert isinstance(refused[0], RefusedBundleError)
+    assert refused[0].reason == "older"
+    going_back = loader.accept(older.path, plan, allow_downgrade=True, golden=True)
+    loader.keep(Plan(2, settings, going_back))
+    assert loader.first(settings)[0].digest == older.digest
+
+
+def test_start_that_knows_of_no_release_takes_what_is_configured(
+    place: Place, tmp_path: Path
+) -> None:
+    keys = Keys.made(tmp_path / "keys")
+    loader = FileLoader(place.path, trust=keys.trust(), clock=ManualClock())
+    keys.sign(place.ref.path)
+    for note in (None, b"", b"sha256:abc 1\n", b"\xff" * 1000):
+        if note is not None:
+            (place.folder / "state").mkdir(exist_ok=True)
+            (place.folder / "state" / "last_release").write_bytes(note)
+        assert loader.first(place.settings)[0].digest == place.ref.digest
+
+
+def test_time_of_a_signature_that_nobody_held_against_a_key_is_not_noted(
+    place: Place, tmp_path: Path
+) -> None:
+    Keys.made(tmp_path / "keys").sign(place.ref.path, at_s=9e9)
+    plan, _ = place.loader.first(place.settings)
+    place.loader.keep(plan)
+    assert not (place.folder / "state" / "last_release").exists()
+
+
 def test_bundle_outside_the_store_is_not_taken(place: Place, tmp_path: Path) -> None:
     elsewhere = write_bundle(SERVICE, tmp_path / "elsewhere")
     with pytest.raises(RefusedBundleError, match="outside"):
