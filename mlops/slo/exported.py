@@ -5,7 +5,7 @@ A query for a series that nobody exports is valid for Prometheus: its alert just
 
 from collections.abc import Iterator, Sequence
 
-from mlops.base.telemetry import ALL, MODEL_TRAINED, Kind, Metric, exported_series
+from mlops.base.telemetry import ALL, Kind, Metric, exported_series
 from mlops.base.verdict import Finding, Status
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.document import closest
@@ -14,7 +14,6 @@ from mlops.slo.objective import Objective
 
 PREFIX = "mlops_"
 _SCRAPE_LABELS = frozenset({"job", "instance"})
-_AWAITED = tuple(metric for metric in (MODEL_TRAINED, *EXPECTED) if metric not in ALL)
 
 
 def unexported(objective: Objective) -> Iterator[Finding]:
@@ -27,7 +26,7 @@ def unexported(objective: Objective) -> Iterator[Finding]:
     for counter in objective.counters:
         if not counter.metric.startswith(PREFIX):
             continue
-        if _declaration(counter.metric, _AWAITED) is not None:
+        if _declaration(counter.metric, EXPECTED) is not None:
             message = (
                 f"nobody exports `{counter.metric}` yet, so it has no data until somebody does"
             )

@@ -307,7 +307,8 @@ def _named(label: str, value: str | None) -> dict[str, str]:
 def _aged(gauge: str, max_age: str) -> Sampled:
     seconds = openslo_seconds(max_age)
     assert seconds is not None
-    return Sampled(f"time() - {gauge}", "lte", str(seconds))
+    # A gauge of a time is 0 until there is one, which is no age.
+    return Sampled(f"time() - ({gauge} > 0)", "lte", str(seconds))
 
 
 def _compared(gauge: str, operator: Operator, limit: float) -> Sampled:

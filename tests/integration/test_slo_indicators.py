@@ -12,6 +12,7 @@ import pytest
 from mlops.slo.composite import Composite, Member
 from mlops.slo.counter import parse_counter
 from mlops.slo.indicator import CountedRatio, Counts, Indicator, QueriedRatio
+from mlops.slo.ml_source import parse_source
 from mlops.slo.sampled import GaugeRatio, RawRatio, Sampled, parse_gauge
 from mlops.slo.sliced import Slice, Sliced
 from mlops.slo.spec import SloSpec
@@ -65,6 +66,7 @@ def queried(counts: Counts, numerator: str, denominator: str) -> QueriedRatio:
     return QueriedRatio(counts, parse_events(numerator), parse_events(denominator))
 
 
+TRAINED = gauge(*["0"] * 16, *["345"] * 4)
 SLOW = gauge(*["600"] * 5, *["400"] * 15)
 BUSY = minutes(5, 5, 5, 5, 5)  # 20 a minute
 JOURNEY = Composite(
@@ -135,6 +137,12 @@ CASES: Mapping[str, Case] = {
     ),
     "an age is looked at as of then": Case(
         Sampled("time() - trained", "lte", "450"), {"trained": gauge(*["1"] * 20)}, 20, 10
+    ),
+    "a time that is not known yet is no age": Case(
+        parse_source({"sli": "model-freshness", "maxAge": "4m"}).indicator("shop"),
+        {'mlops_model_trained_timestamp_seconds{service="shop"}': TRAINED},
+        4,
+        1,  # its age is 210, 225, 240 and 255 s
     ),
     "a query with a comment and a set operator": Case(
         Sampled(parse_gauge("latency or vector(7) # fallback"), "lt", "500"),
