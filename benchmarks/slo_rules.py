@@ -94,7 +94,8 @@ def _generated(folder: Path, spec: SloSpec) -> dict[str, Json]:
     return {
         "slos": SLOS, "files": len(paths), "rules": sum(text.count("expr: ") for text in texts),
         "bytes": sum(map(len, texts)), "read_s": round(read - began, 2),
-        "compile_s": round(compiled - read, 2), "total_s": round(compiled - began, 2), "goal_s": 5.0,
+        "compile_s": round(compiled - read, 2), "total_s": round(compiled - began, 2),
+        "goal_s": 5.0,
     }  # fmt: skip
 
 

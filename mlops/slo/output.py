@@ -32,6 +32,9 @@ class Expression(str):
 def yaml_text(value: Yaml) -> str:
     """Return a tree as YAML; the same tree always gives the same text.
 
+    Args:
+        value: A mapping or a list.
+
     >>> print(yaml_text({"groups": [{"name": "a", "expr": Expression("x > 1")}]}), end="")
     groups:
       - name: a

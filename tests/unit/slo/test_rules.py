@@ -8,18 +8,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
 
 from mlops.base.digest import canonical_json
-from mlops.base.errors import Place
 from mlops.base.telemetry import DECISION_SECONDS, exported_series
 from mlops.slo.catalog import read_catalog
 from mlops.slo.counter import Counter, Matcher
 from mlops.slo.exported import bucket_text
 from mlops.slo.indicator import CountedRatio, Counts
-from mlops.slo.objective import Objective
 from mlops.slo.rules import generate
 from mlops.slo.spec import SloSpec
+from tests.components.objectives import SHOP, expression, rules_of
 
 ROOT = Path(__file__).parents[3]
 FILES = sorted((ROOT / "slo").glob("*.yaml"))
@@ -27,48 +25,7 @@ SPECS = {
     path.stem: SloSpec.model_validate_json(canonical_json(yaml.safe_load(path.read_text())))
     for path in sorted((ROOT / "conf" / "slo").glob("*.yaml"))
 }
-OBJECTIVE = Objective(
-    slo="shop-availability",
-    service="shop",
-    title="availability",
-    description="Answers.",
-    target=Decimal("0.999"),
-    period_s=28 * 86_400,
-    indicator=CountedRatio(
-        Counts.BAD,
-        Counter("errors_total", (Matcher("job", "=", "shop"),)),
-        Counter("requests_total"),
-    ),
-    runbook_url="",
-    first_look="",
-    place=Place("slo/shop.yaml", 3),
-)
 _SUFFIX = {"default": "", "fast": ".fast"}
-
-
-class Rule(BaseModel):
-    """A rule as Prometheus reads it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    record: str = ""
-    alert: str = ""
-    expr: str
-    hold: str = Field("", alias="for")
-    keep_firing_for: str = ""
-    labels: dict[str, str]
-    annotations: dict[str, str] = {}
-
-
-def rules_of(text: str) -> list[Rule]:
-    groups = yaml.safe_load(text)["groups"]
-    return [Rule.model_validate(rule) for group in groups for rule in group["rules"]]
-
-
-def expression(text: str, name: str) -> str:
-    found = [rule.expr for rule in rules_of(text) if rule.record == name]
-    assert len(found) == 1, name
-    return " ".join(found[0].split())
 
 
 @pytest.mark.parametrize("profile", SPECS)
@@ -109,11 +66,10 @@ def test_latency_is_read_at_the_deadline_which_is_a_declared_bucket(
 
 
 def test_windows_up_to_the_limit_read_counters_and_longer_ones_sum_steps() -> None:
-    text = generate([OBJECTIVE], SloSpec())
+    text = generate([SHOP], SloSpec())
     selector = '{service="shop",slo="shop-availability"}'
     assert expression(text, "slo:sli_bad:increase1h") == (
-        '( sum(increase(errors_total{job="shop"}[1h])) or '
-        "0 * sum(increase(requests_total[1h])) )"
+        '( sum(increase(errors_total{job="shop"}[1h])) or 0 * sum(increase(requests_total[1h])) )'
     )
     assert expression(text, "slo:sli_error:ratio_rate1h") == (
         f"slo:sli_bad:increase1h{selector} / on () (sum(increase(requests_total[1h])) > 0)"
@@ -134,7 +90,7 @@ def test_good_events_are_turned_into_bad_ones_that_are_never_negative() -> None:
         Counter("errors_total", (Matcher("job", "=", "shop"),)),
         Counter("requests_total"),
     )
-    text = generate([replace(OBJECTIVE, indicator=good)], SloSpec())
+    text = generate([replace(SHOP, indicator=good)], SloSpec())
     assert expression(text, "slo:sli_bad:increase5m") == (
         "clamp_min( sum(increase(requests_total[5m])) - "
         '( sum(increase(errors_total{job="shop"}[5m])) or '
@@ -143,13 +99,13 @@ def test_good_events_are_turned_into_bad_ones_that_are_never_negative() -> None:
 
 
 def test_objective_and_budget_are_exact_decimals() -> None:
-    text = generate([OBJECTIVE], SloSpec())
+    text = generate([SHOP], SloSpec())
     assert expression(text, "slo:objective:ratio") == "vector(0.999)"
     assert expression(text, "slo:error_budget:ratio") == "vector(0.001)"
 
 
 def test_a_tier_that_cannot_fire_is_left_out_and_the_header_says_so() -> None:
-    text = generate([replace(OBJECTIVE, target=Decimal("0.9"))], SloSpec())
+    text = generate([replace(SHOP, target=Decimal("0.9"))], SloSpec())
     assert [rule.alert for rule in rules_of(text) if rule.alert.startswith("SloBudget")] == [
         "SloBudgetBurn6h30m",
         "SloBudgetBurn1d2h",
@@ -159,7 +115,7 @@ def test_a_tier_that_cannot_fire_is_left_out_and_the_header_says_so() -> None:
 
 
 def test_each_alert_names_its_windows_and_is_routable() -> None:
-    alerts = [rule for rule in rules_of(generate([OBJECTIVE], SloSpec())) if rule.alert]
+    alerts = [rule for rule in rules_of(generate([SHOP], SloSpec())) if rule.alert]
     assert [(alert.alert, alert.labels) for alert in alerts[:1]] == [
         (
             "SloBudgetBurn1h5m",
@@ -176,7 +132,7 @@ def test_each_alert_names_its_windows_and_is_routable() -> None:
 
 
 def test_a_text_of_the_definition_is_no_template() -> None:
-    item = replace(OBJECTIVE, description="{{ bad }}", runbook_url="x.md", first_look="{{")
+    item = replace(SHOP, description="{{ bad }}", runbook_url="x.md", first_look="{{")
     text = generate([item], SloSpec(runbook_base_url="https://wiki.example/"))
     notes = next(rule for rule in rules_of(text) if rule.alert).annotations
     assert '{{ "{{" }} bad }}' in notes["description"]
@@ -191,7 +147,7 @@ def test_no_objective_makes_a_file_without_rules() -> None:
 def test_every_service_pages_for_what_its_certificate_proves_impossible() -> None:
     """Once a service, however many objectives it has; beside its other runbooks."""
     paged = [
-        replace(OBJECTIVE, slo=f"{service}-{name}", service=service, runbook_url=url)
+        replace(SHOP, slo=f"{service}-{name}", service=service, runbook_url=url)
         for service, name, url in (
             ("shop", "a", "docs/runbooks.md#a"), ("shop", "b", ""), ("other", "a", ""),
         )
@@ -211,13 +167,13 @@ def test_every_service_pages_for_what_its_certificate_proves_impossible() -> Non
 
 def test_every_service_of_ours_calls_for_lost_decisions_ending_workers_and_silence() -> None:
     ours = replace(
-        OBJECTIVE,
+        SHOP,
         indicator=CountedRatio(
             Counts.BAD, Counter("errors_total"), Counter("mlops_http_requests_total")
         ),
         runbook_url="book.md#x",
     )
-    other = replace(OBJECTIVE, slo="other-availability", service="other")
+    other = replace(SHOP, slo="other-availability", service="other")
     rules = rules_of(generate([ours, other], SloSpec()))
     standing = ("ModelOutsideCertificate", "DecisionLogUnavailable", "DecisionsLost",
                 "WorkersRestarting", "ServiceAbsent")  # fmt: skip
