@@ -133,11 +133,12 @@ class GaugeRatio:
 
     def total(self, window_s: int, spec: SloSpec) -> str:
         """Return the sum of all looks; see `Indicator.total`."""
-        return _summed(self.denominator, window_s, spec)
+        return f"sum_over_time({_number_of(self.denominator)}{_looks(window_s, spec)})"
 
     def bad(self, window_s: int, spec: SloSpec) -> str:
-        """Return the sum of what was bad; see `Indicator.bad`."""
-        numerator = _summed(self.numerator, window_s, spec)
+        """Return the sum of what was bad, where all are known; see `Indicator.bad`."""
+        known = f"({_number_of(self.numerator)} and {_number_of(self.denominator)})"
+        numerator = f"sum_over_time({known}{_looks(window_s, spec)})"
         return self.counts.bad(numerator, self.total(window_s, spec))
 
     @property
@@ -151,9 +152,9 @@ class GaugeRatio:
         return ()
 
 
-def _summed(query: str, window_s: int, spec: SloSpec) -> str:
+def _number_of(query: str) -> str:
     # Less than nothing cannot be, and a comparison leaves NaN out, which would poison the sum.
-    return f"sum(sum_over_time((({query}) >= 0){_looks(window_s, spec)}))"
+    return f"sum(({query}) >= 0)"
 
 
 def _looks(window_s: int, spec: SloSpec) -> str:

@@ -168,6 +168,21 @@ CASES: Mapping[str, Case] = {
         80,
         4,
     ),
+    "how many there are is not known where it is no number": Case(
+        GaugeRatio(Counts.BAD, "sick", "replicas"),
+        {"sick": gauge(*["1"] * 20), "replicas": gauge(*["NaN"] * 10, *["4"] * 10)},
+        40,
+        10,
+    ),
+    "how many there are is added up over all series": Case(
+        GaugeRatio(Counts.GOOD, "healthy", "replicas"),
+        {
+            'healthy{zone="a"}': gauge(*["2"] * 20), 'healthy{zone="b"}': gauge(*["0"] * 20),
+            'replicas{pool="x"}': gauge(*["3"] * 20), 'replicas{pool="y"}': gauge(*["1"] * 20),
+        },
+        80,
+        40,
+    ),
     "a gauge of bad ones that is missing is none of them": Case(
         GaugeRatio(Counts.BAD, "sick", "replicas"), {"replicas": gauge(*["4"] * 20)}, 80, 0
     ),

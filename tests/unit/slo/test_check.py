@@ -13,6 +13,7 @@ from mlops.slo.check import judge, validate
 from mlops.slo.counter import parse_counter
 from mlops.slo.indicator import CountedRatio, Counts
 from mlops.slo.objective import Objective
+from mlops.slo.sampled import Sampled
 from mlops.slo.sliced import Slice, Sliced
 from mlops.slo.spec import SloSpec, Tier
 
@@ -129,6 +130,19 @@ def test_windows_of_its_own_are_held_against_the_intervals() -> None:
     assert state is Status.FAIL
     assert "its alert policies: tiers.0.short_s" in message
     assert "shorter than 4 scrapes" in message
+
+
+def test_a_factor_of_its_own_out_of_reach_is_a_warning() -> None:
+    own = Tier(factor=5000, long_s=3600, short_s=300, severity="page")
+    ((state, message),) = findings(replace(OBJECTIVE, tiers=(own,)))
+    assert state is Status.WARN
+    assert "SloBudgetBurn1h5m is left out" in message
+
+
+def test_a_query_over_all_buckets_passes() -> None:
+    slow = f"histogram_quantile(0.99, sum by (le) (rate({SECONDS}_bucket[5m])))"
+    ((state, _),) = findings(replace(OBJECTIVE, indicator=Sampled(slow, "lt", "0.1")))
+    assert state is Status.PASS
 
 
 def test_alerts_that_are_muted_are_not_counted() -> None:
