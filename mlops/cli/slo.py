@@ -13,6 +13,7 @@ from mlops.cli.slo_generate import generate_rules
 from mlops.cli.slo_import import import_foreign
 from mlops.cli.slo_report import FORMATS, write_report
 from mlops.cli.slo_status import read_status
+from mlops.cli.slo_verify import verify_rules
 from mlops.config.compose import Composed, run_application
 from mlops.slo.check import validate
 
@@ -53,6 +54,7 @@ _WORDS: Mapping[str, Callable[[SloCall], Verdict | None]] = {
     "validate": _validate,
     "import": import_foreign,
     "generate": generate_rules,
+    "verify": verify_rules,
     "status": read_status,
     "report": write_report,
     "gate": ask_gate,

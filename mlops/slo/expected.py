@@ -1,4 +1,4 @@
-"""What is expected of an SLO's rules under a load, counted without Prometheus.
+"""An expectation: what an SLO's rules are to show under a load, counted without Prometheus.
 
 The same arithmetic as the rules, done on the load itself: only what is certain is expected. A
 window's edge, the steps of a sum and the time until an evaluation leave a value open by a little,

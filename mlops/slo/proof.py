@@ -54,13 +54,24 @@ def tests_of(objectives: Sequence[Objective], spec: SloSpec, *, rules: str) -> s
         if subject is None:
             untold.append(objective.slo)
         else:
-            tests += [_test(subject, each) for each in (*burns(subject), *troubles(subject))]
+            tests += [test_of(subject, scenario) for scenario in scenarios(subject)]
+    return f"{_header(rules, untold)}{test_file(tests, spec, rules=rules)}"
+
+
+def test_file(tests: Sequence[str], spec: SloSpec, *, rules: str) -> str:
+    """Return a test file of some tests; see `tests_of`."""
     lines = [
         f"rule_files: [{_quoted(rules)}]",
         f"evaluation_interval: {prometheus_duration(evaluation_interval(spec))}",
         "tests:" if tests else "tests: []",
     ]
-    return _header(rules, untold) + "".join(f"{line}\n" for line in lines) + "".join(tests)
+    return "".join(f"{line}\n" for line in lines) + "".join(tests)
+
+
+def scenarios(subject: Subject) -> Iterator[Scenario]:
+    """Yield all that is to be tested of an SLO."""
+    yield from burns(subject)
+    yield from troubles(subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,8 @@ def _header(rules: str, untold: Sequence[str]) -> str:
     return "".join(f"# {line}\n" for line in lines)
 
 
-def _test(subject: Subject, scenario: Scenario) -> str:
+def test_of(subject: Subject, scenario: Scenario) -> str:
+    """Return one test of a test file."""
     load = scenario.load
     series = scenario.drive.crowd(load) if scenario.crowd else scenario.drive.series(load)
     if scenario.strays:
