@@ -149,6 +149,11 @@ class Desk:
         self._flags[Flag.CHANGES] += 1
         self.happened("breaker", {"mode": mode.value})
 
+    def add(self, engine: Engine) -> None:
+        """Hold an engine ready, in the mode that all are in."""
+        self.engines.add(engine)
+        self._heed()
+
     def heed(self) -> None:
         """Take over what others have changed, if anything."""
         if self._flags[Flag.CHANGES] != self._seen:
@@ -214,10 +219,16 @@ class Desk:
         """Tell the supervisor of a change of state."""
         self.tell(Happened(kind, dict(fields)))
 
-    def tell(self, message: FromWorker) -> None:
-        """Send the supervisor a message; one that cannot go out is lost, and logged."""
-        if not self._seat.send(encode(message)):
+    def tell(self, message: FromWorker) -> bool:
+        """Send the supervisor a message; one that cannot go out is lost, and logged.
+
+        Returns:
+            Whether it went out.
+        """
+        sent = self._seat.send(encode(message))
+        if not sent:
             _log.warning("a message to the supervisor is lost: %s", type(message).__name__)
+        return sent
 
     def _heed(self) -> None:
         self._seen = self._flags[Flag.CHANGES]

@@ -184,7 +184,7 @@ class _Worker:
         for plan in (start.previous, start.current):
             if plan is not None and plan.domain is not None:
                 engine = open_engine(plan, engine, self._ports)
-                self._desk.engines.add(engine)
+                self._desk.add(engine)
 
     def _listen(self) -> None:
         start, serving = self._start, self._settings.serving
@@ -232,7 +232,10 @@ class _Worker:
         """Ask the supervisor; `then` gets status and body."""
         self._last_ask += 1
         self._asks[self._last_ask] = then
-        self._desk.tell(Asked(self._last_ask, what, order.bundle, order.allow_downgrade))
+        asked = Asked(self._last_ask, what, order.bundle, order.allow_downgrade)
+        if not self._desk.tell(asked):
+            del self._asks[self._last_ask]
+            then(503, b'{"error":"the supervisor cannot be asked now; try again"}')
 
     def _hear(self) -> None:
         messages = self._seat.receive()
@@ -262,7 +265,7 @@ class _Worker:
             text = error.message if isinstance(error, MlopsError) else type(error).__name__
             self._desk.tell(Prepared(order.epoch, text))
             return
-        self._desk.engines.add(engine)
+        self._desk.add(engine)
         self._desk.tell(Prepared(order.epoch))
 
     def _load(self, order: Prepare) -> Engine:
