@@ -158,19 +158,22 @@ def sample_values(load: Load, *, good: str, bad: str) -> str:
     for phase in load.phases:
         counts = [due(phase, number) for number in range(phase.intervals + 1)]
         run = [bad if after > before else good for before, after in pairwise(counts)]
-        texts += _runs(["_"] * phase.intervals if phase.missing else run)
+        texts += runs(["_"] * phase.intervals if phase.missing else run)
     return " ".join(texts)
 
 
-def _runs(values: Sequence[str]) -> Iterator[str]:
-    """Yield promtool's short form: `1x3` is four samples, `_x4` four missing ones."""
+def runs(values: Sequence[str]) -> Iterator[str]:
+    """Yield samples in promtool's short form: `1x3` is four of them, `_x4` four missing ones."""
     begin = 0
     for index in range(1, len(values) + 1):
         if index < len(values) and values[index] == values[begin]:
             continue
         length = index - begin
         value = values[begin]
-        yield value if length == 1 else f"{value}x{length if value == '_' else length - 1}"
+        if value == "stale" or length == 1:
+            yield from [value] * length
+        else:
+            yield f"{value}x{length if value == '_' else length - 1}"
         begin = index
 
 
