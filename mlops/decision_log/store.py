@@ -120,6 +120,6 @@ def _decoded(parcels: Iterable[bytes]) -> tuple[list[Row], int]:
     for content in parcels:
         try:
             rows += decode_rows(content)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             damaged += row_count(content)
     return rows, damaged

@@ -58,6 +58,11 @@ class ChunkedBody:
         self._parser: HttpRequestParser | None = HttpRequestParser(self)
         self._parser.feed_data(_HEAD)
 
+    @property
+    def size(self) -> int:
+        """Bytes of the body that are decoded so far."""
+        return len(self._body)
+
     def on_body(self, piece: bytes) -> None:
         """Take a decoded piece from the parser."""
         self._body += piece

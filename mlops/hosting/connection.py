@@ -114,7 +114,7 @@ class Connection(asyncio.Protocol):
             return
         roster.idle.pop(self, None)
         if self._timed == _BEGUN:
-            roster.receiving.pop(self, None)
+            roster.received(self)
         self._stage = _ASKED
         exchange = self._asked = _Exchange(self, request)
         try:
@@ -208,11 +208,12 @@ class Connection(asyncio.Protocol):
         if self._timed != _BEGUN and self._reader.begun:
             roster = self._roster
             roster.idle.pop(self, None)
-            roster.receiving[self] = None
             if self._timed != _FRESH:
                 self.due = roster.monotonic() + roster.settings.request_s
             self._timed = _BEGUN
-        if self._reader.tell():
+        if self._timed == _BEGUN:
+            self._roster.receive(self, self._reader.size)
+        if self._stage == _READING and self._reader.tell():
             self._transport.write(_CONTINUE)
 
     def _fail(self, exchange: _Exchange, error: Exception) -> None:

@@ -65,6 +65,13 @@ class RequestReader:
         """Whether a request has begun that is not whole."""
         return self._head is not None or bool(self._part)
 
+    @property
+    def size(self) -> int:
+        """Bytes that are held of a request that has begun and is not whole."""
+        return (
+            len(self._part) + len(self._body) + (0 if self._chunks is None else self._chunks.size)
+        )
+
     def hold(self, data: bytes) -> None:
         """Put bytes aside until the next `read`."""
         self._data = self._data[self._at :] + data

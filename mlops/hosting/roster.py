@@ -16,6 +16,10 @@ SWEEP_S = 0.25
 """Seconds between two sweeps."""
 
 _MOST_LINGERING = 64
+_MOST_HELD = 64 << 20
+"""Bytes of unfinished requests that are held, of all connections together."""
+_MOST_BODIES = 8
+"""That many bodies of the largest size are held in any case."""
 _PATIENCE_S = 0.25
 """Seconds that an unfinished request is safe from making way for a newcomer."""
 
@@ -62,7 +66,8 @@ class Roster:
 
     Attributes:
         idle: Connections between two requests, longest idle first.
-        receiving: Connections whose request has begun and is not whole, longest begun first.
+        receiving: Connections whose request has begun and is not whole, longest begun first, with
+            the bytes of it that are held.
         lingering: Connections that were refused and are read until their sender has the answer.
         leaving: Whether the server drains, so that each answer is its connection's last.
 
@@ -74,9 +79,8 @@ class Roster:
     """
 
     __slots__ = (
-        "_swept", "clock", "handler", "head_parser", "heads", "idle", "leaving", "lingering",
-        "monotonic", "open", "receiving", "settings",
-        "watcher",
+        "_held", "_most_held", "_swept", "clock", "handler", "head_parser", "heads", "idle",
+        "leaving", "lingering", "monotonic", "open", "receiving", "settings", "watcher",
     )  # fmt: skip
 
     def __init__(
@@ -91,9 +95,11 @@ class Roster:
         self.heads = ReplyHeads(clock.now())
         self.open: set[Member] = set()
         self.idle: dict[Member, None] = {}
-        self.receiving: dict[Member, None] = {}
+        self.receiving: dict[Member, int] = {}
         self.lingering: dict[Member, None] = {}
         self.leaving = False
+        self._held = 0
+        self._most_held = max(_MOST_HELD, _MOST_BODIES * settings.max_body_bytes)
         self._swept = clock.monotonic()
 
     def enter(self, member: Member) -> bool:
@@ -126,16 +132,36 @@ class Roster:
         now = self.monotonic()
         if slowest is None or slowest.due - now > self.settings.request_s - _PATIENCE_S:
             return False
-        self.receiving.pop(slowest)
+        self.received(slowest)
         slowest.expire(now)
         if slowest not in self.lingering:
             self.leave(slowest)
         return True
 
+    def receive(self, member: Member, size: int) -> None:
+        """Note how much of an unfinished request is held.
+
+        If all together are too much, those whose request began first are refused as too slow.
+
+        Args:
+            member: Whose it is.
+            size: Bytes.
+        """
+        self._held += size - self.receiving.get(member, 0)
+        self.receiving[member] = size
+        while self._held > self._most_held:
+            slowest = next(iter(self.receiving))
+            self.received(slowest)
+            slowest.expire(self.monotonic())
+
+    def received(self, member: Member) -> None:
+        """Note that nothing of an unfinished request is held any more."""
+        self._held -= self.receiving.pop(member, 0)
+
     def leave(self, member: Member) -> None:
         """Strike off a connection."""
         self.idle.pop(member, None)
-        self.receiving.pop(member, None)
+        self.received(member)
         self.lingering.pop(member, None)
         if member in self.open:
             self.open.remove(member)
@@ -144,7 +170,7 @@ class Roster:
     def linger(self, member: Member) -> None:
         """Let a refused connection stay a while outside of the limit, in a limited number."""
         self.idle.pop(member, None)
-        self.receiving.pop(member, None)
+        self.received(member)
         self.lingering[member] = None
         if len(self.lingering) > _MOST_LINGERING:
             oldest = next(iter(self.lingering))

@@ -29,6 +29,7 @@ DECIDE = "/v1/decide"
 _METRICS = b"text/plain; version=0.0.4; charset=utf-8"
 _GET = b"GET, HEAD"
 _POISON = "poison"
+_MODEL = Source.MODEL.value.encode()
 _log = logging.getLogger(__name__)
 
 
@@ -304,10 +305,15 @@ class App:
         engine = self._desk.engine
         if engine is None:
             return _problem(503, "the service is starting", retry_after_s=1)
+        required = [
+            each.partition(b"=")[2] for each in query.split(b"&") if each[:8] == b"require="
+        ]
+        if any(each != _MODEL for each in required):
+            return _problem(400, "only the model may be required: /readyz?require=model")
         answers = engine.answers
         if answers is None:
             return _problem(503, "the model cannot answer, and nothing else may")
-        if b"require=model" in query.split(b"&") and answers is not Source.MODEL:
+        if required and answers is not Source.MODEL:
             return _problem(503, f"the model cannot answer; the {answers.value} source does")
         return Reply(200, _encode({"status": "ready", "answers": answers.value}))
 
@@ -315,7 +321,10 @@ class App:
 def _refusal(request: HttpRequest) -> Reply | None:
     if request.method != "POST":
         return _problem(405, "only POST", allow=b"POST")
-    kind = request.headers.get(b"content-type", b"application/json")
+    headers = request.headers
+    # A browser asks nobody before it sends what has no type; what is JSON it does ask for.
+    untyped = b"" if b"origin" in headers else b"application/json"
+    kind = headers.get(b"content-type", untyped)
     if kind.split(b";")[0].strip().lower() != b"application/json":
         return _problem(415, "the body must be application/json")
     return None

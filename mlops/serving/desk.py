@@ -54,6 +54,12 @@ class Engines:
                 self._show(found)
         return serving
 
+    @property
+    def missing(self) -> int:
+        """The epoch that serves, if it is not held; 0 if it is, or if none is held at all."""
+        epoch = self._flags[Flag.EPOCH]
+        return epoch if self._by_epoch and self._engines and epoch not in self._engines else 0
+
     def add(self, engine: Engine) -> None:
         """Hold an engine ready."""
         self._engines[engine.plan.epoch] = engine

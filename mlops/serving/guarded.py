@@ -66,10 +66,14 @@ class GuardedModel:
         self.process = None if at_once else cast("ProcessLane", self.lane)
 
     @property
+    def runs(self) -> bool:
+        """Whether it could be asked, whatever its breaker says."""
+        return self.process is None or self.process.ready
+
+    @property
     def can_answer(self) -> bool:
         """Whether the next request could be answered by it."""
-        ready = self.process is None or self.process.ready
-        return ready and not self.breaker.resting
+        return self.runs and not self.breaker.resting
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):

@@ -30,7 +30,8 @@ class Asked(msgspec.Struct, tag="asked"):
 
     Attributes:
         ask_id: Names it in its answer.
-        what: `reload`, `drain`, `events`, `status`, `latch`, `release` or `fallback`.
+        what: `reload`, `drain`, `events`, `status`, `latch`, `release`, `fallback`, or `catch_up`,
+            which is answered by a `Prepare` of the plan that serves.
         bundle: Reference of the bundle to load; empty for the configured one.
         allow_downgrade: Whether it may be older than the one that runs.
     """

@@ -130,6 +130,8 @@ class Overseer:
     def ended(self, member: int, role: str, cause: str) -> None:
         """A member is dead."""
         clear_gauges(self._shared.numbers(member))
+        if self._line is None:
+            self._settled.pop(member, None)
         if cause != "stopped":
             self.instruments.worker_restarted(role, cause)
             self.events.add("worker", {"role": role, "member": str(member), "cause": cause})
@@ -172,6 +174,8 @@ class Overseer:
                 self.rollover.reload(
                     asked.bundle, allow_downgrade=asked.allow_downgrade, answer=tell
                 )
+            case "catch_up":
+                self.rollover.catch_up(member)
             case "drain":
                 tell(202, {"outcome": "draining"})
                 self.events.add("drain", {"asked": "by the admin port"})

@@ -203,7 +203,9 @@ class Rollover:
         if not verdict.digest:
             self._end(attempt, verdict.reason, verdict.problem)
             return
-        if verdict.digest == self.current.digest and attempt.settings == self.current.settings:
+        # The file names the bundle of the boot, the plan the one that took its place since.
+        running = self.current.settings.model_copy(update={"bundle": attempt.settings.bundle})
+        if verdict.digest == self.current.digest and attempt.settings == running:
             self._attempt = None
             attempt.answer(200, {"outcome": "unchanged", "digest": verdict.digest})
             return
@@ -233,8 +235,14 @@ class Rollover:
         attempt = self._attempt
         if attempt is None or attempt.plan is None:
             return
-        plan = attempt.plan
         attempt.waiting.add(member)
+        self._let_prepare(member, attempt.plan)
+
+    def catch_up(self, member: int) -> None:
+        """Let a worker prepare the plan that serves, which took over after it was forked."""
+        self._let_prepare(member, self.current)
+
+    def _let_prepare(self, member: int, plan: Plan) -> None:
         # The contract may be long, and the bundle has it.
         settings = plan.settings.model_copy(update={"domain": None}).model_dump_json().encode()
         self._tell(member, Prepare(plan.epoch, settings, plan.digest, plan.lane))

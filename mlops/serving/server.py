@@ -126,6 +126,11 @@ def _overseer(
     overseer = Overseer(first, shared=shared, loader=loader, clock=clock, line=line)
     if parse_url(settings.serving.decision_log.url, Path(settings.state)) is None:
         overseer.instruments.log_available(True)  # no log is asked for, so none is missing
+    if not (first.digest or refused):
+        missing = "no bundle to start with: the heuristic or the static order answers"
+        fields = {"outcome": "refused", "reason": "missing", "problem": missing}
+        overseer.events.add("swap", fields, level=logging.CRITICAL)
+        overseer.instruments.swap("refused")
     for error in refused:
         reason = str(getattr(error, "reason", "invalid"))
         fields = {"outcome": "refused", "reason": reason, "problem": error.message}
@@ -246,6 +251,7 @@ def main() -> int:
     """Start from a settings file; returns the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what it asks to be read again is being read
     if len(sys.argv) != 2:
         sys.stderr.write("error: name one settings file\n")
         return 2

@@ -42,6 +42,8 @@ from mlops.serving.spec import Protection
 
 _LINGER_S = 1.0
 _SETTLE_S = 15.0
+_CATCH_UP_S = 30.0
+_LOOK_S = 0.01
 _CLOSE_LOG_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -144,6 +146,8 @@ class _Worker:
         self._stopped = asyncio.Event()
         self._asks: dict[int, Callable[[int, bytes], None]] = {}
         self._last_ask = 0
+        self._missing = 0
+        self._missing_since = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[HttpServer] = []
 
@@ -161,6 +165,7 @@ class _Worker:
                 blocking=not serving.protects(Protection.LOG_QUEUE),
             )  # fmt: skip
         self._open_first()
+        await self._catch_up()
         self._listen()
         self._spawn(self._settle())
         await self._stopped.wait()
@@ -170,6 +175,7 @@ class _Worker:
         """Give a heartbeat from the event loop: a thread's would tell nothing about the loop."""
         self._seat.beat(self._clock.monotonic())
         self._desk.heed()
+        self._keep_up()
         engine = self._desk.engine
         if engine is not None and engine.model is not None:
             outside = engine.model.process is not None
@@ -185,6 +191,23 @@ class _Worker:
             if plan is not None and plan.domain is not None:
                 engine = open_engine(plan, engine, self._ports)
                 self._desk.add(engine)
+
+    async def _catch_up(self) -> None:
+        """Wait, before anyone is answered, for a plan that took over since this was forked."""
+        self._keep_up()
+        while self._desk.engines.missing and not self._stopped.is_set():
+            await asyncio.sleep(_LOOK_S)
+
+    def _keep_up(self) -> None:
+        """Ask for a plan that took over before the supervisor knew that this process is up."""
+        missing, now = self._desk.engines.missing, self._clock.monotonic()
+        if missing != self._missing:
+            self._missing, self._missing_since = missing, now
+            if missing:
+                self._desk.tell(Asked(0, "catch_up"))
+        elif missing and now - self._missing_since > _CATCH_UP_S:
+            _log.error("the plan that serves cannot be had: a new process is forked with it")
+            self._stopped.set()
 
     def _listen(self) -> None:
         start, serving = self._start, self._settings.serving
@@ -261,6 +284,9 @@ class _Worker:
             engine = await asyncio.to_thread(self._load, order)
             await engine.start()
             await engine.settle(_SETTLE_S)
+            if engine.model is not None and not engine.model.runs:
+                await engine.stop()
+                raise RefusedBundleError("its model does not run", reason=Refusal.INVALID)
         except Exception as error:
             text = error.message if isinstance(error, MlopsError) else type(error).__name__
             self._desk.tell(Prepared(order.epoch, text))

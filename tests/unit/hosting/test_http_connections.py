@@ -182,6 +182,24 @@ def test_300_slow_and_silent_senders_keep_nobody_waiting(server: Running) -> Non
     server.eventually(lambda: server.server.connections == 0)
 
 
+def test_unfinished_bodies_are_bounded_together(server: Running) -> None:
+    body = b"x" * 1_000_000
+    crowd = [server.caller() for _ in range(80)]
+    for each in crowd[:-1]:
+        each.send(post(body)[:-1])
+    with server.caller() as caller:
+        assert caller.ask(post(b"abc")).code == 200
+    assert crowd[0].answer().code == 408
+    assert crowd[10].answer().code == 408
+    for each in (crowd[30], crowd[-2]):
+        each.send(b"x")
+        assert each.answer().code == 200
+    assert crowd[-1].ask(post(body)).code == 200
+    refused = server.watcher.codes.count(408)
+    assert 79 - refused == 67  # that many of these are 64 MiB
+    close(crowd)
+
+
 def test_the_connection_idle_the_longest_makes_way(small: Running) -> None:
     crowd = [small.caller() for _ in range(8)]
     for each in crowd:

@@ -231,6 +231,8 @@ READINESS: dict[str, tuple[Front, bytes, int, str]] = {
     "the heuristic": (gone(), b"", 200, "heuristic"),
     "the heuristic, where the model is required": (gone(), b"require=model", 503, "heuristic"),
     "the static order": (Front(Joined(rungs=[])), b"", 200, "static"),
+    "what cannot be required": (Front(), b"require=Model", 400, "require=model"),
+    "one thing too many": (Front(), b"require=model&require=cache", 400, "require=model"),
 }
 
 

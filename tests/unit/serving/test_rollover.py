@@ -169,6 +169,20 @@ def test_worker_that_starts_meanwhile_prepares_too() -> None:
     assert stage.epochs == [2]
 
 
+def test_worker_that_was_forked_before_the_swap_and_begins_after_it_gets_the_new_plan() -> None:
+    stage = Stage()
+    stage.swap()
+    stage.crew.told.clear()
+    stage.rollover.welcome(1)
+    assert stage.crew.prepared() == []
+    stage.rollover.catch_up(1)
+    ((member, order),) = stage.crew.told
+    assert isinstance(order, Prepare)
+    assert (member, order.epoch, order.digest) == (1, 2, "sha256:new")
+    stage.rollover.prepared(1, Prepared(2))
+    assert stage.epochs == [2]
+
+
 def test_worker_that_dies_meanwhile_is_not_waited_for() -> None:
     stage = Stage()
     stage.reload()
@@ -263,6 +277,17 @@ def test_second_reload_is_told_to_wait() -> None:
     stage.reload()
     stage.reload()
     assert stage.answers == [(409, {"error": "another reload is under way", "reason": "busy"})]
+
+
+def test_bundle_that_took_over_already_changes_nothing_and_the_one_before_stays() -> None:
+    stage = Stage()
+    stage.swap()
+    stage.answers.clear()
+    stage.reload()
+    stage.try_it()
+    assert stage.answers == [(200, {"outcome": "unchanged", "digest": "sha256:new"})]
+    assert stage.rollover.previous is not None
+    assert stage.rollover.previous.digest == "sha256:old"
 
 
 def test_same_bundle_with_the_same_settings_changes_nothing() -> None:
