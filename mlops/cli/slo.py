@@ -18,7 +18,7 @@ from mlops.config.compose import Composed, run_application
 from mlops.slo.check import validate
 
 _MOST_FILES = 1000
-_FLAGS = ("--dry-run", "--check", "--kubernetes", "--allow-unknown")
+_FLAGS = ("--dry-run", "--check", "--kubernetes", "--no-tests", "--allow-unknown")
 _OPTIONS = ("--out", "--service", "--at")
 
 

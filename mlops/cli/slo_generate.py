@@ -1,8 +1,9 @@
 """`mlops slo generate`: compiles definitions to rules for Prometheus, their tests, and routes.
 
 Beside each definition, or in `--out FOLDER`: `NAME.rules.yml`, which Prometheus loads, or with
-`--kubernetes` `NAME.prometheusrule.yaml`, which its operator reads; and `alertmanager.slo.yml`, the
-pieces for an Alertmanager. `--check` writes nothing and says whether a file would change.
+`--kubernetes` `NAME.prometheusrule.yaml`, which its operator reads; `NAME.rules.test.yml`, by which
+`promtool test rules` proves the former, unless `--no-tests`; and `alertmanager.slo.yml`, the pieces
+for an Alertmanager. `--check` writes nothing and says whether a file would change.
 """
 
 import sys
@@ -18,8 +19,10 @@ from mlops.cli.slo_call import SloCall
 from mlops.slo.alertmanager import fragment
 from mlops.slo.catalog import Catalog, Omitted, read_catalog
 from mlops.slo.prometheus_rule import prometheus_rule
+from mlops.slo.proof import tests_of
 from mlops.slo.rules import generate
 
+_RULES = (".rules.yml", ".prometheusrule.yaml")
 _ALERTMANAGER = "alertmanager.slo.yml"
 
 
@@ -43,7 +46,7 @@ def generate_rules(call: SloCall) -> Verdict | None:
         )
         return verdict
     if "--dry-run" in call.given.flags:
-        rules = (text for path, text in files.items() if path.name != _ALERTMANAGER)
+        rules = (text for path, text in files.items() if path.name.endswith(_RULES))
         sys.stdout.write("---\n".join(rules))  # rich would wrap its lines
         return None
     written: list[Json] = []
@@ -73,6 +76,9 @@ def _files(call: SloCall, catalog: Catalog) -> Iterator[tuple[Path, str]]:
         else:
             text = generate(objectives, call.spec, omitted=omitted, elsewhere=elsewhere)
         yield target, text
+        if {"--kubernetes", "--no-tests"}.isdisjoint(call.given.flags):
+            tests = tests_of(objectives, call.spec, rules=target.name)
+            yield target.with_suffix(".test.yml"), tests
         elsewhere |= {objective.service for objective in objectives}
     for target in list(taken)[:1]:  # one Alertmanager has the alerts of all
         yield target.with_name(_ALERTMANAGER), fragment()
@@ -84,7 +90,7 @@ def _omitted(catalog: Catalog, path: Path) -> tuple[Omitted, ...]:
 
 def _target(call: SloCall, path: Path) -> Path:
     kubernetes = "--kubernetes" in call.given.flags
-    name = f"{path.stem}.{'prometheusrule.yaml' if kubernetes else 'rules.yml'}"
+    name = f"{path.stem}{_RULES[kubernetes]}"
     folder = call.given.options.get("--out")
     return path.with_name(name) if folder is None else Path(folder) / name
 

@@ -160,13 +160,13 @@ def test_no_data_is_a_ticket_after_a_while_but_idleness_and_maintenance_are_none
     run(tmp_path, text, dark, {fires(absent, "2h50m"): 1})
 
 
-def month(**start: int) -> Objective:
-    day = datetime(1970, 1, 1).replace(**start)  # noqa: DTZ001 - a wall clock
-    return by_calendar(Calendar(1, "M", day, "UTC"))
+def month(day: int, hour: int) -> Objective:
+    start = datetime(1970, 1, day, hour)  # noqa: DTZ001 - a wall clock
+    return by_calendar(Calendar(1, "M", start, "UTC"))
 
 
 @pytest.mark.parametrize(
-    ("objective", "resets_h"), [(month(), 31 * 24), (month(day=15, hour=6), 14 * 24 + 6)]
+    ("objective", "resets_h"), [(month(1, 0), 31 * 24), (month(15, 6), 14 * 24 + 6)]
 )
 def test_a_calendars_budget_begins_anew_with_its_period(
     objective: Objective, resets_h: int, tmp_path: Path

@@ -37,7 +37,9 @@ def test_a_second_run_changes_nothing_and_check_says_so(
 ) -> None:
     assert generate() == 0
     first = files(folder / "slo")
-    assert {"open_bandit.rules.yml", ALERTMANAGER} <= set(first)
+    assert {"open_bandit.rules.yml", "open_bandit.rules.test.yml", ALERTMANAGER} == set(first)
+    tests = yaml.safe_load(first["open_bandit.rules.test.yml"])
+    assert tests["rule_files"] == ["open_bandit.rules.yml"]
     times = {path: path.stat().st_mtime_ns for path in (folder / "slo").iterdir()}
     assert generate() == 0
     assert files(folder / "slo") == first
@@ -65,6 +67,11 @@ def test_check_fails_where_a_file_would_change_and_writes_nothing(
     assert files(folder / "slo") == before
 
 
+def test_unit_tests_can_be_left_out(folder: Path) -> None:
+    assert generate("--no-tests") == 0
+    assert set(files(folder / "slo")) == {"open_bandit.rules.yml", ALERTMANAGER}
+
+
 def test_dry_run_prints_the_rules_and_writes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,7 +88,7 @@ def test_resources_for_kubernetes_go_to_a_folder_of_their_own(folder: Path) -> N
     assert generate("--kubernetes", "--out", "k8s/rules", labels) == 0
     assert files(folder / "slo") == {}
     written = files(folder / "k8s" / "rules")
-    assert {"open_bandit.prometheusrule.yaml", ALERTMANAGER} <= set(written)
+    assert {"open_bandit.prometheusrule.yaml", ALERTMANAGER} == set(written)
     found = yaml.safe_load(written["open_bandit.prometheusrule.yaml"])
     assert found["kind"] == "PrometheusRule"
     assert found["metadata"]["labels"]["release"] == "prometheus"
