@@ -100,7 +100,7 @@ def absent_alert(objective: Objective, spec: SloSpec) -> AlertRule | None:
     if spec.absent_for_s is None or "ticket" in objective.muted:
         return None
     lasting = prometheus_duration(spec.absent_for_s)
-    asked = ", ".join(f"`{literal(str(counter))}`" for counter in objective.counters)
+    series = ", ".join(f"`{literal(str(counter))}`" for counter in objective.counters)
     return AlertRule(
         name=names.DATA_ABSENT,
         expr=outside(
@@ -121,9 +121,9 @@ def absent_alert(objective: Objective, spec: SloSpec) -> AlertRule | None:
                 "alerts cannot fire meanwhile, and its budget is not known."
             ),
             "first_look": (
-                f"Ask Prometheus for {asked}: is it scraped, was a metric or a label renamed? A "
-                "program that exports its counters only from the first event on is silent while "
-                "idle."
+                f"Ask Prometheus for {series or 'its query'}: is it scraped, was a metric or a "
+                "label renamed? A program that exports its counters only from the first event on "
+                "is silent while idle."
             ),
             **_links(objective, spec, anchor="no-data"),
         },
