@@ -7,7 +7,7 @@ dark and print.
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import StringIO
 
 from matplotlib import rc_context
@@ -114,7 +114,7 @@ def _draw_failures(axes: Axes, row: Row) -> None:
     buckets: dict[int, list[Step]] = {}
     for step in history.steps:
         buckets.setdefault((step.end - 1) // width_s, []).append(step)
-    starts = [_number(datetime.fromtimestamp(key * width_s, UTC)) for key in buckets]
+    starts = [key * width_s / _DAY_S for key in buckets]
     shares = [_share(steps) for steps in buckets.values()]
     axes.bar(starts, shares, width=width_s / _DAY_S, align="edge", color=_COLOURS["bad"])
     axes.axhline(history.error_budget, color=_COLOURS["ink"], linewidth=1, linestyle=(0, (2, 2)))
@@ -168,18 +168,14 @@ def _silences(row: Row) -> Iterator[tuple[float, float]]:
             if end not in recorded and start is None:
                 start = end - step_s
             elif end in recorded and start is not None:
-                yield _between(start, end - step_s)
+                yield start / _DAY_S, (end - step_s) / _DAY_S
                 start = None
         if start is not None:
-            yield _between(start, span.last)
-
-
-def _between(start: int, end: int) -> tuple[float, float]:
-    moment = datetime.fromtimestamp(start, UTC)
-    return _number(moment), _number(moment + timedelta(seconds=end - start))
+            yield start / _DAY_S, span.last / _DAY_S
 
 
 def _number(time: datetime) -> float:
+    """Days since 1970, which is what the axis counts."""
     return time.timestamp() / _DAY_S
 
 

@@ -289,8 +289,8 @@ def shown_by_a_browser(page: Path, folder: Path) -> str:
     done = subprocess.run(
         [
             binary("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu",
-            f"--user-data-dir={folder / 'browser'}", "--enable-logging=stderr", "--dump-dom",
-            page.as_uri(),
+            "--disable-dev-shm-usage", f"--user-data-dir={folder / 'browser'}",
+            "--enable-logging=stderr", "--dump-dom", page.as_uri(),
         ],
         capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
