@@ -4,6 +4,8 @@ A month of five-minute steps is too long for tests that make up a service's own 
 recorded steps are made up, and the rules are evaluated so rarely that the run is short.
 """
 
+from collections.abc import Iterator, Sequence
+
 from mlops.slo import names
 from mlops.slo.load import number
 from mlops.slo.objective import Objective
@@ -46,18 +48,8 @@ def period_test_of(objective: Objective, spec: SloSpec, *, rules: str) -> str | 
     length = int(_LONGER * inside) // every * every
     early = inside // 2
     counts = ((length - inside - 1, _OLD), (early, _EARLY), (inside - early + 1, _LATE))
-    inputs = []
-    for index, series in ((0, names.sli_total(spec)), (1, names.sli_bad(spec))):
-        values = " ".join(f"{events[index]}x{count - 1}" for count, events in counts)
-        inputs.append(f"      - {{series: '{series}{objective.selector}', values: '{values}'}}")
     bad = early * _EARLY[1] + (inside - early) * _LATE[1]
     total = early * _EARLY[0] + (inside - early) * _LATE[0]
-    ratio = bad / total
-    left = 1 - ratio / float(objective.error_budget)
-    expected = (
-        (names.error_ratio(objective.period(spec)), ratio),
-        (names.PERIOD_REMAINING, left),
-    )
     lines = [
         f"rule_files: ['{rules}']",
         f"evaluation_interval: {prometheus_duration(every * interval_s)}",
@@ -65,17 +57,37 @@ def period_test_of(objective: Objective, spec: SloSpec, *, rules: str) -> str | 
         f"  - name: '{objective.slo}: a whole period'",
         f"    interval: {prometheus_duration(interval_s)}",
         "    input_series:",
-        *inputs,
+        *_inputs(objective, spec, counts),
         "    promql_expr_test:",
+        *_questions(objective, spec, ratio=bad / total, at_s=length * interval_s),
     ]
-    for series, value in expected:
-        asked = f"abs({series}{objective.selector} / {number(float(f'{value:.10g}'))} - 1)"
-        lines += [
-            f"      - expr: '{asked} < bool {_CLOSE}'",
-            f"        eval_time: {length * interval_s}s",
-            f"        exp_samples: [{{labels: '{objective.selector}', value: 1}}]",
-        ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _inputs(
+    objective: Objective, spec: SloSpec, counts: Sequence[tuple[int, tuple[int, int]]]
+) -> Iterator[str]:
+    """Yield the recorded steps: how many of each kind."""
+    for index, series in ((0, names.sli_total(spec)), (1, names.sli_bad(spec))):
+        values = " ".join(f"{events[index]}x{count - 1}" for count, events in counts)
+        yield f"      - {{series: '{series}{objective.selector}', values: '{values}'}}"
+
+
+def _questions(objective: Objective, spec: SloSpec, *, ratio: float, at_s: int) -> Iterator[str]:
+    spent = ratio / float(objective.error_budget)
+    expected = (
+        (names.error_ratio(objective.period(spec)), ratio, _CLOSE * ratio),
+        (names.PERIOD_REMAINING, 1 - spent, _CLOSE * spent),
+    )
+    for series, value, within in expected:
+        near = f"abs({series}{objective.selector} - {_digits(value)}) < bool {_digits(within)}"
+        yield f"      - expr: '{near}'"
+        yield f"        eval_time: {at_s}s"
+        yield f"        exp_samples: [{{labels: '{objective.selector}', value: 1}}]"
+
+
+def _digits(value: float) -> str:
+    return number(float(f"{value:.10g}"))
 
 
 def _spacing(period_s: int, step_s: int) -> int | None:

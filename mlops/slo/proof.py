@@ -256,8 +256,8 @@ def _period(subject: Subject, expected: Expected, at_s: int) -> Iterator[Check]:
     ratio = Range(min(each.least for each in known), max(each.most for each in known))
     yield from _between(objective, names.error_ratio(period_s), ratio, at_s)
     if ratio.most - ratio.least <= _CLOSE * ratio.most:
-        left = 1 - (ratio.least + ratio.most) / 2 / float(objective.error_budget)
-        yield _close(objective, names.PERIOD_REMAINING, left, at_s)
+        spent = (ratio.least + ratio.most) / 2 / float(objective.error_budget)
+        yield _close(objective, names.PERIOD_REMAINING, 1 - spent, at_s, scale=spent)
 
 
 def _between(objective: Objective, series: str, value: Range, at_s: int) -> Iterator[Check]:
@@ -266,11 +266,22 @@ def _between(objective: Objective, series: str, value: Range, at_s: int) -> Iter
         yield _close(objective, series, (value.least + value.most) / 2, at_s)
 
 
-def _close(objective: Objective, series: str, value: float, at_s: int) -> Check:
-    """Return a check that a series of the SLO has a value, and no labels beside its own."""
+def _close(
+    objective: Objective, series: str, value: float, at_s: int, *, scale: float | None = None
+) -> Check:
+    """Return a check that a series of the SLO has a value, and no labels beside its own.
+
+    Args:
+        objective: The SLO.
+        series: Name of the series.
+        value: What it must be.
+        at_s: When, in seconds.
+        scale: What the distance is relative to; None takes the value.
+    """
     selected = f"{series}{objective.selector}"
-    text = number(float(f"{value:.10g}"))
-    close = f"abs({selected} / {text} - 1) < bool {_CLOSE}" if value else f"{selected} == bool 0"
+    within = _CLOSE * (value if scale is None else scale)
+    near = f"abs({selected} - {_digits(value)}) < bool {_digits(within)}"
+    close = near if within else f"{selected} == bool {_digits(value)}"
     own = {"service": objective.service, "slo": objective.slo}
     return Check(close, at_s, (_braced(own),))
 
@@ -278,6 +289,10 @@ def _close(objective: Objective, series: str, value: float, at_s: int) -> Check:
 def _braced(labels: Mapping[str, str]) -> str:
     matchers = (Matcher(name, "=", value) for name, value in sorted(labels.items()))
     return f"{{{','.join(map(str, matchers))}}}"
+
+
+def _digits(value: float) -> str:
+    return number(float(f"{value:.10g}"))
 
 
 def _quoted(text: str) -> str:

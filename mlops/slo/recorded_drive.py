@@ -47,7 +47,7 @@ class RecordedDrive:
     def without(self, part: Part) -> Drive | None:
         """Return None: a step is recorded whatever happens; see `Drive.without`."""
         del part
-        return None  # noqa: RET501 - the protocol's answer
+        return None
 
     def _series(self, load: Load) -> Iterator[InputSeries]:
         objective, spec = self.objective, self.spec

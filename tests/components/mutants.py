@@ -2,8 +2,9 @@
 
 import re
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -156,23 +157,35 @@ def _spliced(text: str, span: tuple[int, int], other: str) -> str:
     return text[: span[0]] + other + text[span[1] :]
 
 
-def survives(mutant: Mutant, tests: str, folder: Path, promtool: str) -> bool:
+def survives(mutant: Mutant, proofs: Sequence[str], folder: Path, promtool: str) -> bool:
     """Tell whether a proof does not notice a mutant.
 
     Args:
         mutant: The wrong rule file.
-        tests: The proof, for a rule file `rules.yml`.
+        proofs: Test files for a rule file `rules.yml`.
         folder: Its own folder.
         promtool: The program.
     """
     (folder / "rules.yml").write_text(mutant.text)
-    file = yaml.safe_load(tests)
-    # Those that notice most go first: promtool does not stop at the first failure.
-    whole = file["tests"]
-    first = [test for test in whole if any(word in test["name"] for word in _NOTICING)]
-    for part in (first, [test for test in whole if test not in first]):
-        (folder / "tests.yml").write_text(yaml.safe_dump({**file, "tests": part}))
-        command = [promtool, "test", "rules", "tests.yml"]
+    for number, text in enumerate(_parts(tuple(proofs))):
+        name = f"tests-{number}.yml"
+        (folder / name).write_text(text)
+        command = [promtool, "test", "rules", name]
         if subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode:
             return False
     return True
+
+
+@lru_cache(maxsize=4)
+def _parts(proofs: tuple[str, ...]) -> tuple[str, ...]:
+    """Return test files, those first that notice most: promtool does not stop at a failure."""
+    first: list[str] = []
+    rest: list[str] = []
+    for text in proofs:
+        file = yaml.safe_load(text)
+        noticing = [t for t in file["tests"] if any(word in t["name"] for word in _NOTICING)]
+        others = [test for test in file["tests"] if test not in noticing]
+        for tests, part in ((noticing, first), (others, rest)):
+            if tests:
+                part.append(yaml.safe_dump({**file, "tests": tests}))
+    return (*first, *rest)
