@@ -6,7 +6,6 @@ from datetime import UTC
 from itertools import pairwise
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from mlops.base.verdict import Status
 from mlops.budgets.history import Point, thinned
@@ -28,7 +27,7 @@ class _Shown:
         mark: A sign for its state, which colours alone would not tell everybody.
         state: The state in words.
         facts: Names and texts.
-        plot: The drawing; None without events.
+        plot: The drawing, as elements whose texts are escaped; None without events.
         told: What the drawing shows, in words.
         points: Times and rests, for who cannot see the drawing.
     """
@@ -38,7 +37,7 @@ class _Shown:
     mark: str
     state: str
     facts: tuple[tuple[str, str], ...]
-    plot: Markup | None
+    plot: str | None
     told: str
     points: tuple[tuple[str, str], ...]
 
@@ -70,8 +69,7 @@ def _shown(row: Row, anchor: str) -> _Shown:
         mark=_MARKS[row.budget.status],
         state=WORDS[row.budget.status],
         facts=tuple(_facts(row)),
-        # The drawing's texts are escaped by the library that draws it.
-        plot=Markup(burn_down_svg(row, name=anchor)) if line else None,  # noqa: S704 - see above
+        plot=burn_down_svg(row, name=anchor) if line else None,
         told=_told(row, line),
         points=tuple(
             (stamp(point.at), percent(point.remaining)) for point in thinned(line, _LISTED)
