@@ -243,7 +243,9 @@ def _states(*states: State) -> list[int]:
 
 
 _HEALED = _states(State.CLOSED, State.METRICS_ONLY)
-_UNHEALED = _states(State.OPEN, State.HALF_OPEN, State.RAMPING, State.FORCED_OPEN)
+# A worker that nobody asks stays half open, and its breaker wants probes whatever the latch says:
+# it keeps the others from nothing.
+_UNHEALED = _states(State.OPEN, State.RAMPING, State.FORCED_OPEN)
 _OPENINGS = [
     place
     for (_, new, why), place in BY_NAME[telemetry.BREAKER_TRANSITIONS.name].places.items()

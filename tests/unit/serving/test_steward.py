@@ -144,7 +144,7 @@ def test_a_lull_on_the_way_back_leaves_it_unfinished(tmp_path: Path) -> None:
     assert it.passes(5000).latch() is LatchState.RECOVERING
 
 
-def test_way_back_ends_when_every_workers_breaker_lets_all_through(tmp_path: Path) -> None:
+def test_way_back_ends_when_the_breakers_let_all_through(tmp_path: Path) -> None:
     it = recovering(tmp_path)
     it.breakers(State.RAMPING)
     assert it.passes(5, good=1).latch() is LatchState.RECOVERING
@@ -153,6 +153,12 @@ def test_way_back_ends_when_every_workers_breaker_lets_all_through(tmp_path: Pat
     it.breakers(State.CLOSED)
     assert it.passes(1, good=1).latch() is LatchState.OFF
     assert it.passes(700, good=1).latch() is LatchState.OFF, "what burnt before is forgotten"
+
+
+def test_worker_that_nobody_asks_keeps_the_others_from_nothing(tmp_path: Path) -> None:
+    it = recovering(tmp_path)
+    it.breakers(State.CLOSED, State.HALF_OPEN)
+    assert it.passes(2, good=1).latch() is LatchState.OFF
 
 
 def test_breakers_are_not_believed_before_they_have_heard(tmp_path: Path) -> None:
