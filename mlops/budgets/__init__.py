@@ -1,1 +1,1 @@
-"""Budgets: what is left of each error budget, as Prometheus has it, and what that allows."""
+"""Floor 3: what is left of each error budget, as Prometheus has it, and what that allows."""

@@ -1,4 +1,4 @@
-"""A call of `mlops slo WORD`: what every word is given."""
+"""A call: what every word of `mlops slo` is given."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,1 +1,1 @@
-"""Dashboards: Grafana dashboards and the local monitoring stack, rendered from definitions."""
+"""Floor 3: Grafana dashboards and the local monitoring stack, rendered from definitions."""

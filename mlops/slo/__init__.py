@@ -1,1 +1,1 @@
-"""Floor 2: a compiler from OpenSLO to Prometheus rules, and the reader of budgets."""
+"""Floor 2: a compiler from OpenSLO to Prometheus rules, alerts and their proofs."""

@@ -39,7 +39,7 @@ REGISTRIES = re.compile(
     )
 )  # fmt: skip
 FLOOR = re.compile(r"Floor [1-9]: .*\.")
-NOUN = re.compile(r"(`mlops [\w-]+`|[A-Z][\w' -]*?): .*[.?:]|The \w+.*[.:]")
+NOUN = re.compile(r"(`mlops [\w-]+( [\w-]+)?`|[A-Z][\w' -]*?): .*[.?:]|The \w+.*[.:]")
 IGNORE = re.compile(r"type:\s*ignore")
 IGNORE_TOLD = re.compile(r"# type: ignore\[[a-z-]+(, [a-z-]+)*\] +# \S")
 NOQA = re.compile(r"# noqa")
