@@ -157,7 +157,7 @@ class Overseer:
 
     def hangup(self) -> None:
         """SIGHUP came: load again what the settings name."""
-        self.rollover.reload("", allow_downgrade=False, answer=_unheard)
+        self.rollover.reload("", allow_downgrade=False, answer=_logged)
 
     def tick(self, now: float) -> None:
         """Some 50 milliseconds went by."""
@@ -248,6 +248,6 @@ def _named(plan: Plan) -> dict[str, object]:
     return {"epoch": plan.epoch, "digest": plan.digest, "model": plan.model}
 
 
-def _unheard(code: int, body: dict[str, object]) -> None:
-    """Answer nobody: the outcome of a SIGHUP is an event and a log line."""
-    del code, body
+def _logged(code: int, body: dict[str, object]) -> None:
+    """Answer nobody: nobody asked over HTTP, and what is swapped or refused is an event already."""
+    _log.info("SIGHUP: %s, %s", code, body.get("outcome") or body.get("reason"))

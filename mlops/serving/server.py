@@ -5,6 +5,7 @@ resolves them and becomes this process.
 """
 
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -217,9 +218,13 @@ def _listen(host: str, port: int, key: str) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
+        taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        where = f"set serving.{key.replace('port', 'host')} to an address of this machine"
         raise UnavailableError(
             f"cannot listen on {host}:{port}: {error.strerror}",
-            hint=f"stop what uses the port, or set serving.{key}=0 for a free one",
+            hint=f"stop what uses the port, or set serving.{key}=0 for a free one"
+            if taken
+            else where,
         ) from error
     listener.setblocking(False)
     if hasattr(socket, "TCP_DEFER_ACCEPT"):

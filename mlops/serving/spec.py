@@ -121,7 +121,11 @@ class TrustSpec(Section):
     @model_validator(mode="after")
     def _keys_are_named(self) -> Self:
         if self.signatures == "required" and not self.keys:
-            raise contradiction("signatures are required and no key is named", "keys", "signatures")
+            message = (
+                "signatures are required and no key is named; `mlops bundle keygen keys` makes a"
+                " pair: name its public file in serving.trust.keys"
+            )
+            raise contradiction(message, "signatures", "keys")
         return self
 
 
