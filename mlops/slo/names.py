@@ -8,6 +8,8 @@ ERROR_BUDGET = "slo:error_budget:ratio"
 CURRENT_BURN_RATE = "slo:current_burn_rate:ratio"
 PERIOD_REMAINING = "slo:period_error_budget_remaining:ratio"
 INFO = "slo:info"
+ERROR_RATIO = "slo:sli_error:ratio_rate"
+"""Without its window, which a dashboard lets people choose."""
 ALERT_PREFIX = "SloBudgetBurn"
 DATA_ABSENT = "SloDataAbsent"
 CORRUPTION = "ModelOutsideCertificate"
@@ -51,7 +53,7 @@ def error_ratio(window_s: int) -> str:
     >>> error_ratio(3600)
     'slo:sli_error:ratio_rate1h'
     """
-    return f"slo:sli_error:ratio_rate{prometheus_duration(window_s)}"
+    return f"{ERROR_RATIO}{prometheus_duration(window_s)}"
 
 
 def alert(tier: Tier) -> str:
