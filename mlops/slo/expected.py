@@ -123,11 +123,11 @@ class Expected:
             return Alarm.SILENT
         return Alarm.OPEN
 
-    def _covered(self, window_s: int) -> tuple[int, int]:
-        """Return the least and the most seconds that a window covers at an evaluation.
+    def _covered(self, window_s: int) -> tuple[int, ...]:
+        """Return the seconds that a window may cover at an evaluation.
 
         A sum of steps reaches one step further back where its end falls on a step.
         """
         if window_s > self.spec.direct_window_max_s:
             return window_s, window_s + self.spec.step_s
-        return window_s, window_s
+        return (window_s,)

@@ -1,4 +1,4 @@
-"""promtool: Prometheus' own program, which runs unit tests of rules; only this file starts it."""
+"""The program that runs unit tests of rules, promtool; only this file starts it."""
 
 import shutil
 import subprocess

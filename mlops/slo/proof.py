@@ -98,11 +98,18 @@ def subject_of(objective: Objective, spec: SloSpec) -> Subject:
     """Return what there is to prove of an objective."""
     driven = drive(objective.indicator)
     own = grid(spec, tiers_of(objective, spec))
-    alerts = alerting(objective, spec)
-    if driven is not None:
-        return Subject(objective, spec, alerts, driven, own)
-    steps = Grid(own.evaluation_s, own.evaluation_s)
-    return Subject(objective, spec, alerts, RecordedDrive(objective, spec), steps)
+    if driven is None:
+        own = Grid(own.evaluation_s, own.evaluation_s)
+    tiers = alerting(objective, spec)
+    return Subject(
+        objective=objective,
+        spec=spec,
+        tiers=tiers,
+        alerts=tuple(burn_alert(objective, tier, spec) for tier in tiers),
+        absent=absent_alert(objective, spec),
+        drive=driven or RecordedDrive(objective, spec),
+        grid=own,
+    )
 
 
 def _header(rules: str, untold: Sequence[str]) -> str:
@@ -123,7 +130,6 @@ def test_of(subject: Subject, scenario: Scenario) -> str:
     checks: list[Check] = []
     for at_s in scenario.looks_s:
         checks += _alarms(subject, scenario, at_s)
-        checks += _absence(subject, scenario, at_s)
     for at_s in scenario.values_s:
         checks += _values(subject, scenario, at_s)
     lines = [
@@ -162,35 +168,24 @@ def _recorded_strays(subject: Subject, load: Load) -> Iterator[InputSeries]:
 
 def _alarms(subject: Subject, scenario: Scenario, at_s: int) -> Iterator[Check]:
     """Yield one check of all alerts of which it is certain whether they fire."""
-    objective, spec = subject.objective, subject.spec
     expected = subject.expected(scenario.load)
-    known: list[str] = []
-    firing: list[str] = []
-    for tier in subject.tiers:
-        alarm = expected.alarm(tier, at_s)
-        rule = burn_alert(objective, tier, spec)
-        if alarm is Alarm.OPEN or rule.name in known:
-            continue
-        known.append(rule.name)
-        if alarm is Alarm.FIRES:
-            firing.append(_firing(rule))
-    if known:
-        yield Check(_alerts(objective, "|".join(known)), at_s, tuple(firing))
-
-
-def _absence(subject: Subject, scenario: Scenario, at_s: int) -> Iterator[Check]:
-    """Yield a check of the alert that says that there are no data."""
-    rule = absent_alert(subject.objective, subject.spec)
-    if rule is None:
+    alarms = [
+        (rule, expected.alarm(tier, at_s))
+        for tier, rule in zip(subject.tiers, subject.alerts, strict=True)
+    ]
+    if subject.absent is not None:
+        alarms.append((subject.absent, expected.absent(at_s)))
+    # Two tiers may have the same windows, and so one name, with two severities.
+    unsure = {rule.name for rule, alarm in alarms if alarm is Alarm.OPEN}
+    known = dict.fromkeys(rule.name for rule, _ in alarms if rule.name not in unsure)
+    if not known:
         return
-    fires = subject.expected(scenario.load).absent(at_s)
-    if fires is not Alarm.OPEN:
-        firing = (_firing(rule),) if fires is Alarm.FIRES else ()
-        yield Check(_alerts(subject.objective, rule.name), at_s, firing)
-
-
-def _alerts(objective: Objective, alertnames: str) -> str:
-    return f'ALERTS{{alertstate="firing",slo="{objective.slo}",alertname=~"{alertnames}"}}'
+    named = f',alertname=~"{"|".join(known)}"' if unsure else ""
+    yield Check(
+        f'ALERTS{{alertstate="firing",slo="{subject.objective.slo}"{named}}}',
+        at_s,
+        tuple(_firing(r) for r, alarm in alarms if alarm is Alarm.FIRES and r.name in known),
+    )
 
 
 def _firing(rule: AlertRule) -> str:

@@ -7,7 +7,7 @@ failure and bursts lie so that every window is seen to have its length.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from mlops.slo.alerts import min_bad_events
+from mlops.slo.alerts import AlertRule, min_bad_events
 from mlops.slo.driving import Drive
 from mlops.slo.expected import Alarm, Expected
 from mlops.slo.grid import Grid
@@ -31,6 +31,8 @@ class Subject:
         objective: The SLO.
         spec: Windows and intervals.
         tiers: The pairs of windows that it has alerts for.
+        alerts: Their alerts, in the same order.
+        absent: The alert that says that there are no data, if it has one.
         drive: What makes its SLI count.
         grid: The grid of its tests.
     """
@@ -38,6 +40,8 @@ class Subject:
     objective: Objective
     spec: SloSpec
     tiers: tuple[Tier, ...]
+    alerts: tuple[AlertRule, ...]
+    absent: AlertRule | None
     drive: Drive
     grid: Grid
 
@@ -163,6 +167,7 @@ def _long_run(subject: Subject) -> Scenario:
     failure = _failure(subject)
     bursts: dict[int, float] = {}
     ends: list[int] = []
+    looks = {failure}
     for tier in subject.tiers:
         length = grid.evaluations(tier.short_s)
         for age in _ages(subject, tier, failure):
@@ -170,25 +175,27 @@ def _long_run(subject: Subject) -> Scenario:
             if end + length > grid.most_evaluations:
                 continue
             ends.append(end)
+            looks |= {end, end + _settled(subject, tier)}
             share = min(1.0, subject.limit(tier) * _BURST)
             for slot in range(end - length, end):
                 bursts[slot] = max(bursts.get(slot, 0.0), share)
     shares = [1.0] * failure
-    tail = max(
-        grid.evaluations(tier.short_s + tier.keep_firing_for_s) + 3 for tier in subject.tiers[:1]
-    )
+    tail = _settled(subject, subject.tiers[0]) + 1
     last = min(max(ends, default=failure) + tail, grid.most_evaluations)
     shares += [bursts.get(slot, 0.0) for slot in range(failure, last)]
     load = subject.load(*_phases(subject, shares))
-    looks = {failure, *ends}
     for tier in subject.tiers:
-        settled = grid.evaluations(tier.short_s + tier.keep_firing_for_s) + 2
-        looks |= {end + settled for end in (failure, *ends)}
-        looks.add(failure + grid.evaluations(tier.short_s) // 2)
+        half = grid.evaluations(tier.short_s) // 2
+        looks |= {failure + half, failure + _settled(subject, tier)}
     seen = sorted(slot * grid.evaluation_s for slot in looks if slot <= last)
     values = sorted(slot * grid.evaluation_s for slot in {failure, *ends, last} if slot <= last)
     name = "a failure, and bursts while each window still holds it and after"
     return Scenario(name, subject.drive, load, tuple(seen), tuple(values))
+
+
+def _settled(subject: Subject, tier: Tier) -> int:
+    """Return the evaluations after a burn at which its short window's alert is over."""
+    return subject.grid.evaluations(tier.short_s + tier.keep_firing_for_s) + 2
 
 
 def _failure(subject: Subject) -> int:
