@@ -17,6 +17,7 @@ LOG_UNAVAILABLE = "DecisionLogUnavailable"
 DECISIONS_LOST = "DecisionsLost"
 WORKERS_RESTARTING = "WorkersRestarting"
 SERVICE_ABSENT = "ServiceAbsent"
+FALLBACK_LATCHED = "FallbackLatched"
 
 
 def sli_bad(spec: SloSpec) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mlops.base.telemetry import (
     CERTIFICATE_BREACHES,
+    FALLBACK_LATCHED,
     LOG_AVAILABLE,
     LOG_ROWS,
     LOG_SPOOL_BYTES,
@@ -123,6 +124,21 @@ _RESTARTING = _Standing(
         "host stood still), `not_started` (what was released last?)."
     ),
 )
+_LATCHED = _Standing(
+    name=names.FALLBACK_LATCHED,
+    expr=lambda of: f"max by (service) ({FALLBACK_LATCHED.name}{of}) == 1",
+    severity="ticket",
+    anchor="fallback-latched",
+    summary="SERVICE: the model is left alone, since a budget burns or a person said so",
+    description=(
+        "SERVICE answers from below its model, and no quiet hour changes that. The way back is "
+        "what its error budget policy declares: the breaker's probes after a wait, or a person."
+    ),
+    first_look=(
+        "GET /fallback on the service's admin port: the rule, who decides the way back, and when "
+        "the next probe is. What burnt is in the log line `fallback`."
+    ),
+)
 _ABSENT = _Standing(
     name=names.SERVICE_ABSENT,
     expr=lambda of: f"absent({WORKERS.name}{of} > 0)",
@@ -141,7 +157,7 @@ _ABSENT = _Standing(
 )
 
 
-_EVERY = (_CORRUPTION, _UNAVAILABLE, _LOST, _RESTARTING)
+_EVERY = (_CORRUPTION, _LATCHED, _UNAVAILABLE, _LOST, _RESTARTING)
 
 NAMES = tuple(kind.name for kind in (*_EVERY, _ABSENT))
 """What all standing alerts are called."""

@@ -257,13 +257,12 @@ def test_server_and_prometheus_work_out_the_same_burn_rates(stage: Stage, tmp_pa
             it.server.fault("none")
             over = _rates(it, server, began + 16.5)
     assert burning[SERVED, "5s"] == pytest.approx((100.0, 100.0), rel=0.03)
-    assert over[SERVED, "5s"] == (0.0, 0.0)
-    own, prometheus = over[SERVED, "20s"]
-    assert own > 25.0, "the burn is in the long window still"
-    # Each looks back from its own last sample, which may be a second old.
-    assert own == pytest.approx(prometheus, rel=0.1)
-    for window in ("5s", "20s"):
-        assert burning[LATENCY, window] == over[LATENCY, window] == (0.0, 0.0)
+    assert max(over[SERVED, "5s"]) < 14.4, "it no longer burns"
+    assert min(over[SERVED, "20s"]) > 25.0, "the burn is in the long window still"
+    for rates in (burning[SERVED, "5s"], *over.values()):
+        own, prometheus = rates
+        # Each looks back from its own last sample, which may be a second old.
+        assert own == pytest.approx(prometheus, rel=0.1, abs=2.0), over
 
 
 Rates = dict[tuple[str, str], tuple[float, float]]

@@ -18,7 +18,7 @@ def test_the_route_takes_every_alert_that_is_generated_and_no_other() -> None:
     found = SELECTED.fullmatch(matcher)
     assert found is not None
     names = {rule.alert for rule in rules_of(generate([SHOP], SloSpec())) if rule.alert}
-    assert len(names) == 9
+    assert len(names) == 10
     for name in names | set(standing.NAMES):
         assert re.fullmatch(found[1], name)
     for other in ("HighLatency", "SloBudgetBurn", "MySloDataAbsent", "Watchdog"):

@@ -114,7 +114,7 @@ def test_no_alert_of_a_service_under_maintenance_can_fire() -> None:
     text = generate([SHOP], SloSpec(maintenance=(NIGHT,)))
     start, end = (int(time.timestamp()) for time in (NIGHT.start, NIGHT.end))
     found = [rule for rule in rules_of(text) if rule.alert]
-    assert len(found) == 9
+    assert len(found) == 10
     for rule in found:
         assert rule.expr.endswith(f"\nunless on ()\n(vector(time()) > {start} < {end})")
 

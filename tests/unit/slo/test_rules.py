@@ -175,18 +175,19 @@ def test_every_service_of_ours_calls_for_lost_decisions_ending_workers_and_silen
     )
     other = replace(SHOP, slo="other-availability", service="other")
     rules = rules_of(generate([ours, other], SloSpec()))
-    standing = ("ModelOutsideCertificate", "DecisionLogUnavailable", "DecisionsLost",
-                "WorkersRestarting", "ServiceAbsent")  # fmt: skip
+    standing = ("ModelOutsideCertificate", "FallbackLatched", "DecisionLogUnavailable",
+                "DecisionsLost", "WorkersRestarting", "ServiceAbsent")  # fmt: skip
     found = [rule for rule in rules if rule.alert in standing]
     assert [rule.alert for rule in found if rule.labels["service"] == "shop"] == [*standing]
     # Another program's service exports no mlops_workers: it would be absent for ever.
-    assert [rule.alert for rule in found if rule.labels["service"] == "other"] == [*standing[:4]]
-    for rule in found[:5]:
+    assert [rule.alert for rule in found if rule.labels["service"] == "other"] == [*standing[:5]]
+    for rule in found[:6]:
         assert rule.annotations["runbook_url"].startswith("book.md#")
         assert 'service="shop"' in rule.expr
         assert "SERVICE" not in str(rule.annotations)
-    assert {rule.alert: rule.labels["severity"] for rule in found[:5]} == {
+    assert {rule.alert: rule.labels["severity"] for rule in found[:6]} == {
         "ModelOutsideCertificate": "page",
+        "FallbackLatched": "ticket",
         "DecisionLogUnavailable": "ticket",
         "DecisionsLost": "ticket",
         "WorkersRestarting": "page",
