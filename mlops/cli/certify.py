@@ -28,6 +28,16 @@ from mlops.training import record
 from mlops.training.folders import Folders
 
 _ANSWERS = {"proven": "green", "refuted": "bold red", "undecided": "yellow"}
+_SUMMARY = """\
+prove the range and the claims of a bundle, for every row that its contract allows
+
+It takes at most proofs.bound_s seconds; bundle=REFERENCE says which bundle, latest by default.
+  --write               write a bundle with what is proved now; latest follows where it named
+                        the old one, and release.signing_key signs it
+  --dry-run             write nothing, even with --write
+  --format text|json    for people or programs
+Exit code 0: nothing is refuted. 1: a claim is refuted, or the range is outside the output contract,
+or something is undecided and release.unknown_blocks is true. 2: used or configured wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,7 @@ def run(arguments: Sequence[str]) -> int:
         console.result(_document(found), lambda out: _show(out, found))
         codes.append(_code(found.verdict, composed.settings))
 
-    summary = "prove the range and the claims of a bundle"
-    run_application("certify", given.hydra, job, folder=Path.cwd(), summary=summary)
+    run_application("certify", given.hydra, job, folder=Path.cwd(), summary=_SUMMARY)
     return max(codes, default=0)
 
 

@@ -38,6 +38,18 @@ _USAGE = (
 )
 _FORMS = ("text", "json", "json-schema", "odcs", "markdown")
 _ROLES = ("request", "training", "output")
+_SUMMARY = """\
+show contracts in other languages, or tell what a change breaks
+
+  show [request|training|output]      one contract, that of requests by default
+    --as text|json|json-schema|odcs|markdown       in which language; text by default
+  diff OLD NEW                        what changed, and whom it breaks: callers or bundles
+    --output                          read it as a contract of answers, not of requests
+OLD and NEW are each request, training or output as configured, a bundle (latest, a digest, a folder
+with a slash in it), a file of JSON by `show --as json`, or package.module:Class.
+  --format text|json                  for people or programs
+Exit code 0: shown, or nothing breaks. 1: the change breaks callers or bundles. 2: used or
+configured wrongly."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,8 +68,7 @@ def run(arguments: Sequence[str]) -> int:
             case _:
                 raise ConfigError(f"contract {' '.join(given.words)} is not known", hint=_USAGE)
 
-    summary = "show in other languages, or diff OLD NEW"
-    run_application("contract", given.hydra, job, folder=Path.cwd(), summary=summary)
+    run_application("contract", given.hydra, job, folder=Path.cwd(), summary=_SUMMARY)
     return 1 if broken else 0
 
 

@@ -33,6 +33,15 @@ from mlops.release.gates import Decision, decide
 from mlops.release.latency import judge_latency, time_calls
 from mlops.release.report import ReportFormat, as_document, render
 
+_SUMMARY = """\
+may this bundle be released? One verdict, with every finding behind it
+
+bundle=REFERENCE says which bundle: latest (the default), a digest or its start, or a folder.
+  --format text|json                          for people or programs
+  release.reports.KIND=FILE                   write a report too: junit, markdown or json
+  release.unknown_blocks=true|false           is a question without an answer a no?
+Exit code 0: it may. 1: it may not. 2: used or configured wrongly, or the bundle is broken."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command; exit code 1 if any gated bundle may not be released."""
@@ -49,8 +58,7 @@ def run(arguments: Sequence[str]) -> int:
         document = cast("Json", as_document(decision, bundle.ref.digest).model_dump(mode="json"))
         console.result(document, lambda out: _show(out, decision, bundle))
 
-    summary = "may this bundle be released?"
-    run_application("gate", given.hydra, job, folder=Path.cwd(), summary=summary)
+    run_application("gate", given.hydra, job, folder=Path.cwd(), summary=_SUMMARY)
     return 0 if all(decision.passed for decision in decisions) else 1
 
 

@@ -23,6 +23,17 @@ from mlops.quality.measure import Measurement, SubjectKind
 from mlops.training.intake import told
 from mlops.training.run import Trained, train
 
+_SUMMARY = """\
+train, evaluate, compile and bundle a model
+
+The configuration is checked first. What is made goes to the store: bundles, snapshots, records.
+  release.signing_key=FILE    sign the bundle at once, before latest names it
+  -m KEY=A,B                  a sweep: each combination in turn, then the comparison
+  --format text|json          for people or programs
+Exit code 0: a bundle is made. 1: a bundle is made, and something known before it runs fails: cost,
+or equality with what was fitted. 2: used or configured wrongly, or the data break the contract.
+3: the data cannot be reached."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Member:
@@ -47,9 +58,8 @@ def run(arguments: Sequence[str]) -> int:
         if not composed.sweep:
             console.result(_document(trained), lambda out: _show(out, trained))
 
-    summary = "train, evaluate, compile and bundle a model"
     try:
-        run_application("train", given.hydra, job, folder=Path.cwd(), summary=summary)
+        run_application("train", given.hydra, job, folder=Path.cwd(), summary=_SUMMARY)
     finally:  # a member of a sweep that fails does not cost what the others found
         if any(sweeps):
             console.result(
