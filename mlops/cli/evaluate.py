@@ -18,6 +18,16 @@ from mlops.quality.measure import Measurement, to_json
 from mlops.training import record
 from mlops.training.run import measure
 
+_SUMMARY = """\
+measure a bundle beside its heuristics, on the rows held out
+
+The rows are those of the run that made the bundle, divided as now configured; its record is needed.
+bundle=REFERENCE says which bundle: latest (the default), a digest or its start, or a folder.
+What the model is worth is estimated from logged rows (policy values), each with its interval; where
+0 lies in it, it cannot be told yet. Outcomes of decisions that were served are not joined.
+  --format text|json    for people or programs
+Exit code 0: measured. 2: used or configured wrongly, or the bundle or its record is not there."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command."""
@@ -30,8 +40,7 @@ def run(arguments: Sequence[str]) -> int:
             measurements = _evaluate(composed, Path.cwd())
         console.result(to_json(measurements), lambda out: show_measurements(out, measurements))
 
-    summary = "measure a bundle beside its heuristics"
-    run_application("evaluate", given.hydra, job, folder=Path.cwd(), summary=summary)
+    run_application("evaluate", given.hydra, job, folder=Path.cwd(), summary=_SUMMARY)
     return 0
 
 
@@ -44,4 +53,5 @@ def _evaluate(composed: Composed, folder: Path) -> tuple[Measurement, ...]:
     frame = read(cast("Digest", made_by.data.snapshot), places.snapshots)
     run_plan = plan(composed, contracts(composed), folder)
     split = by_time(frame, run_plan.split)
-    return measure(run_plan, split, bundle.parts.program, bundle.parts.heuristics)
+    parts = bundle.parts
+    return measure(run_plan, split, parts.program, parts.heuristics, model=parts.model)

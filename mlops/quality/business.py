@@ -32,6 +32,9 @@ def describe(measurement: Measurement) -> str:
     >>> describe(Measurement("revenue", "model", SubjectKind.MODEL,
     ...     reference="popularity", value=41_362.0, low=23_910.0, high=56_350.0, unit="EUR"))
     'model against popularity: revenue +41,362 EUR (95 % between +23,910 and +56,350)'
+    >>> describe(Measurement("clicks", "model", SubjectKind.MODEL,
+    ...     reference="rule", value=3.0, low=-2.0, high=8.0))
+    'model against rule: clicks +3 (95 % between -2 and +8): 0 lies between, cannot be told yet'
     """
     against = f" against {measurement.reference}" if measurement.reference else ""
     head = f" of {measurement.head}" if measurement.head else ""
@@ -43,4 +46,7 @@ def describe(measurement: Measurement) -> str:
     if measurement.low is None or measurement.high is None:
         return text
     low, high = (figure(end, signed=signed) for end in (measurement.low, measurement.high))
-    return f"{text} ({measurement.level * 100:.3g} % between {low} and {high})"
+    text = f"{text} ({measurement.level * 100:.3g} % between {low} and {high})"
+    if signed and measurement.low <= 0.0 <= measurement.high:
+        return f"{text}: 0 lies between, cannot be told yet"
+    return text

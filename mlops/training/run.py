@@ -98,7 +98,7 @@ def train(
         split = by_time(intake.frame, plan.split)
     made = _make(plan, split, steps)
     with steps.step("evaluate"):
-        measurements = measure(plan, split, made.program, made.heuristics)
+        measurements = measure(plan, split, made.program, made.heuristics, model=plan.model.name)
     with steps.step("bundle"):
         bundle = write(_parts(plan, made, measurements), plan.folders.bundles)
         signature = None if signer is None else sign(bundle.path, signer, clock=clock)
@@ -215,6 +215,8 @@ def measure(
     split: Split,
     program: Program,
     heuristics: Mapping[str, FittedHeuristic],
+    *,
+    model: str,
 ) -> tuple[Measurement, ...]:
     """Measure a compiled model and the heuristics beside it on the held-out future.
 
@@ -223,13 +225,14 @@ def measure(
         split: The divided rows.
         program: The compiled model.
         heuristics: The fitted heuristics, by name.
+        model: Name of the compiled model, which need not be the one that the plan would train.
 
     Raises:
         ConfigError: The quality section does not fit the contract.
     """
     test = split.test
     subjects: list[Subject] = [
-        ProgramSubject(plan.model.name, program, plan.request),
+        ProgramSubject(model, program, plan.request),
         *(HeuristicSubject(n, fitted.heuristic, plan.request) for n, fitted in heuristics.items()),
     ]
     mature = {

@@ -16,12 +16,14 @@ from mlops.config.resolve import contracts, plan
 from mlops.data.jobboard import JobBoard
 from mlops.data.snapshot import read
 from mlops.data.spec import JobBoardSource, SplitSpec
+from mlops.data.split import by_time
 from mlops.models.artifact import load, resolve
+from mlops.quality.measure import SubjectKind
 from mlops.training import record
 from mlops.training.heads import known_by, usable
 from mlops.training.plan import Plan
 from mlops.training.record import RunRecord
-from mlops.training.run import Trained, train
+from mlops.training.run import Trained, measure, train
 from mlops.training.spec import HeadSpec
 from tests.components.releases import Keys
 from tests.fakes.clock import ManualClock
@@ -73,6 +75,17 @@ def test_bundle_and_pointer_lie_where_serving_looks(folder: Path, trained: Train
     assert (parts.service, parts.model) == ("search_ranking", "logistic")
     assert set(parts.heuristics) == {"fee_weighted_popularity", "popularity", "static"}
     assert parts.program.head_names == ("apply", "hire")
+
+
+def test_bundle_is_measured_under_its_own_name_whatever_would_be_trained_now(
+    folder: Path, trained: Trained
+) -> None:
+    now = plan_of(folder, rows(), "model=hist_gradient_boosting")
+    split = by_time(rows(), now.split)
+    parts = load(trained.bundle.path).parts
+    found = measure(now, split, parts.program, parts.heuristics, model=parts.model)
+    models = {each.subject for each in found if each.kind is SubjectKind.MODEL}
+    assert models == {"logistic"}
 
 
 def test_same_rows_give_the_same_bundle_whatever_the_folder(
