@@ -49,6 +49,7 @@ class _Held:
     words: str
     spoken: str
     hint: Callable[[], str]
+    allows: str = "allows"
 
 
 def judge(prediction: Prediction, budgets: Budgets) -> tuple[Finding, ...]:
@@ -89,6 +90,7 @@ def _limits(prediction: Prediction, budgets: Budgets) -> Iterator[_Held]:
         "check.cost.deadline", page_ms, budgets.model_ms, "ms", ("serving", "deadline_ms"),
         f"for a page of {budgets.page} the model needs about", "",
         lambda: _smaller(prediction, budgets, budgets.model_ms, "deadline_ms"),
+        "- reserve_ms leave it",
     )  # fmt: skip
 
 
@@ -99,7 +101,7 @@ def _held(prediction: Prediction, held: _Held) -> Finding:
     status = (
         Status.FAIL if held.value > fails else Status.WARN if held.value > warns else Status.PASS
     )
-    allowed = f"{'.'.join(held.key)} allows {figure(held.limit)} {held.unit}"
+    allowed = f"{'.'.join(held.key)} {held.allows} {figure(held.limit)} {held.unit}"
     close = ""
     if status is Status.WARN:
         near = "close to it" if held.value <= held.limit else "too much"

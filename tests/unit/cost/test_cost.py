@@ -130,6 +130,11 @@ def test_over_a_budget_fails_with_figure_key_and_what_would_fit(check: str) -> N
         assert (hint in finding.hint) is (status is not Status.PASS)
 
 
+def test_deadline_is_said_without_what_is_reserved_of_it() -> None:
+    found = one(judge(predicted(job()), replace(AMPLE, model_ms=40.0)), "deadline")
+    assert "serving.deadline_ms - reserve_ms leave it 40 ms" in found.message
+
+
 def test_host_that_was_never_timed_fails_only_what_is_beyond_doubt() -> None:
     found = predicted(job(), BASELINE)
     for factor, status in ((0.3, Status.FAIL), (0.9, Status.WARN), (1.1, Status.PASS)):
