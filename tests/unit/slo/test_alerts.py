@@ -119,6 +119,14 @@ def test_no_alert_of_a_service_under_maintenance_can_fire() -> None:
         assert rule.expr.endswith(f"\nunless on ()\n(vector(time()) > {start} < {end})")
 
 
+def test_a_maintenance_of_parts_of_seconds_is_not_cut_short() -> None:
+    half = timedelta(milliseconds=500)
+    odd = NIGHT.model_copy(update={"start": NIGHT.start + half, "end": NIGHT.end - half})
+    assert generate([SHOP], SloSpec(maintenance=(odd,))) == generate(
+        [SHOP], SloSpec(maintenance=(NIGHT,))
+    )
+
+
 def test_a_maintenance_of_other_services_changes_nothing() -> None:
     other = NIGHT.model_copy(update={"services": ("other",)})
     assert generate([SHOP], SloSpec(maintenance=(other,))) == generate([SHOP], SloSpec())
