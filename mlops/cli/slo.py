@@ -8,10 +8,12 @@ from mlops.base.verdict import Status, Verdict, to_json
 from mlops.cli.arguments import parse
 from mlops.cli.console import Console, verdict_table
 from mlops.cli.slo_call import SloCall
+from mlops.cli.slo_dashboards import write_dashboards
 from mlops.cli.slo_gate import ask_gate
 from mlops.cli.slo_generate import generate_rules
 from mlops.cli.slo_import import import_foreign
 from mlops.cli.slo_report import FORMATS, write_report
+from mlops.cli.slo_stack import write_stack
 from mlops.cli.slo_status import read_status
 from mlops.cli.slo_verify import verify_rules
 from mlops.config.compose import Composed, run_application
@@ -58,4 +60,6 @@ _WORDS: Mapping[str, Callable[[SloCall], Verdict | None]] = {
     "status": read_status,
     "report": write_report,
     "gate": ask_gate,
+    "dashboards": write_dashboards,
+    "stack": write_stack,
 }

@@ -7,6 +7,7 @@ of its own, and inhibition rules to add to its own. They touch no alert but ours
 from mlops.slo import names
 from mlops.slo.output import Yaml, yaml_text
 from mlops.slo.standing import NAMES
+from mlops.slo.windows import prometheus_duration
 
 PAGE_RECEIVER = "slo-page"
 TICKET_RECEIVER = "slo-ticket"
@@ -14,22 +15,31 @@ TICKET_RECEIVER = "slo-ticket"
 _BURNS = f"{names.ALERT_PREFIX}.+"
 
 
-def route() -> dict[str, Yaml]:
-    """Return the route of our alerts: pages at once, tickets gathered, one notification an SLO."""
+_STEP_S = 300
+_PAGE_WAIT_S = 10
+_STEPS_AN_HOUR = 12
+
+
+def route(step_s: int = _STEP_S) -> dict[str, Yaml]:
+    """Return the route of our alerts: pages at once, tickets gathered, one notification an SLO.
+
+    Args:
+        step_s: Seconds of a recorded step; where windows are of seconds, nobody waits for minutes.
+    """
     return {
         "receiver": TICKET_RECEIVER,
         "matchers": [_matches("alertname", [_BURNS, names.DATA_ABSENT, *NAMES])],
         # What burns in two pairs of windows at once is one notification.
         "group_by": ["service", "slo", "severity"],
-        "group_wait": "5m",
-        "group_interval": "1h",
+        "group_wait": prometheus_duration(step_s),
+        "group_interval": prometheus_duration(_STEPS_AN_HOUR * step_s),
         "repeat_interval": "1d",
         "routes": [
             {
                 "receiver": PAGE_RECEIVER,
                 "matchers": ['severity="page"'],
-                "group_wait": "10s",
-                "group_interval": "5m",
+                "group_wait": prometheus_duration(min(_PAGE_WAIT_S, step_s)),
+                "group_interval": prometheus_duration(step_s),
                 "repeat_interval": "4h",
             }
         ],

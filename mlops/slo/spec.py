@@ -12,6 +12,10 @@ MIN_SCRAPES = 4
 Seconds = Annotated[int, Field(gt=0, le=366 * 86_400)]
 
 
+_Webhook = Annotated[str, StringConstraints(pattern=r"^(https?://[^/?#\s]+[^\s]*)?$")]
+_Target = Annotated[str, StringConstraints(pattern=r"^[^\s/]+:[0-9]{1,5}$")]
+
+
 class Tier(Section):
     """One pair of windows and the burn rate above which both must lie for an alert."""
 
@@ -71,6 +75,20 @@ class Maintenance(Section):
     def covers(self, service: str) -> bool:
         """Tell whether it is for a service."""
         return not self.services or service in self.services
+
+
+class Receivers(Section):
+    """Where Alertmanager sends alerts: addresses that take its webhook's JSON.
+
+    An address that holds a secret does not belong here: leave it empty and give the receivers of
+    the same names in a file of your own.
+    """
+
+    page: _Webhook = ""
+    """Whom a page wakes; empty for nobody."""
+
+    ticket: _Webhook = ""
+    """Where tickets are written; empty for nowhere."""
 
 
 def _workbook_tiers() -> tuple[Tier, ...]:
@@ -149,6 +167,12 @@ class SloSpec(Section):
         default_factory=dict
     )
     """Labels of a generated `PrometheusRule`, by which a Prometheus of the operator selects it."""
+
+    targets: tuple[_Target, ...] = ("127.0.0.1:8080",)
+    """`host:port` of each server that the stack's Prometheus scrapes."""
+
+    receivers: Receivers = Receivers()
+    """Where the stack's Alertmanager sends pages and tickets."""
 
     maintenance: tuple[Maintenance, ...] = ()
     """Windows of planned work. Declare them before they begin: the rules leave out what they record
