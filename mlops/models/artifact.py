@@ -284,7 +284,7 @@ def resolve(reference: str, root: Path, service: str) -> Path:
     """
     folder = root / service
     if "/" in reference:
-        return _there(Path(reference), reference)
+        return _there(Path(reference), reference, Path(reference).parent)
     if _POINTER.fullmatch(reference) and (folder / reference).is_file():
         with (folder / reference).open("rb") as file:
             named = _NAME.fullmatch(file.read(_POINTER_BYTES).decode(errors="replace"))
@@ -294,7 +294,7 @@ def resolve(reference: str, root: Path, service: str) -> Path:
                 reason=Refusal.CHANGED,
                 hint="train or point again",
             )
-        return _there(folder / named[1], reference)
+        return _there(folder / named[1], reference, folder)
     digits = _PREFIX.fullmatch(reference)
     if digits is not None and folder.is_dir():
         found = sorted(path for path in folder.iterdir() if path.name.startswith(digits[1]))
@@ -305,8 +305,8 @@ def resolve(reference: str, root: Path, service: str) -> Path:
                 hint="give more digits",
             )
         if found:
-            return _there(found[0], reference)
-    raise _absent(reference)
+            return _there(found[0], reference, folder)
+    raise _absent(reference, folder)
 
 
 def resolve_within(reference: str, root: Path, service: str) -> Path:
@@ -326,7 +326,7 @@ def resolve_within(reference: str, root: Path, service: str) -> Path:
         found = resolve(reference, root, service).resolve(strict=True)
         inside = found.is_relative_to(root.resolve(strict=True))
     except (OSError, ValueError) as error:  # a name too long, a NUL in it, links in a circle
-        raise _absent(reference) from error
+        raise _absent(reference, root / service) from error
     if not inside:
         raise RefusedBundleError(
             f"bundle {reference!r} lies outside {root}",
@@ -336,15 +336,15 @@ def resolve_within(reference: str, root: Path, service: str) -> Path:
     return found
 
 
-def _there(path: Path, reference: str) -> Path:
+def _there(path: Path, reference: str, looked: Path) -> Path:
     if not path.is_dir():
-        raise _absent(reference)
+        raise _absent(reference, looked)
     return path
 
 
-def _absent(reference: str) -> RefusedBundleError:
+def _absent(reference: str, looked: Path) -> RefusedBundleError:
     return RefusedBundleError(
-        f"there is no bundle {reference!r}",
+        f"there is no bundle {reference!r} in {looked}",
         reason=Refusal.MISSING,
         hint="`mlops train` makes `latest`; a digest takes six digits or more, a path a slash",
     )
