@@ -12,6 +12,7 @@ from mlops.config.origin import Key, Origins, short
 
 _NOISE = ("Set the environment variable", "See https://", "full_key:", "object_type=")
 _OPTION = re.compile(r"In '([^']+)': Could not find '([^']+)'")
+_NO_VALUE = "missing EQUAL at"
 _SUMMARY = re.compile(r"^\w+ raised while resolving interpolation: (.*)$")
 
 
@@ -31,6 +32,8 @@ def of_composition(
         place = _default(message, roots)
     if message.startswith("Could not override") and place is not None:
         return _unknown_key(place)
+    if place is not None and any(line.startswith(_NO_VALUE) for line in rest):
+        return _no_value(place, roots)
     return ConfigError(message, hint=" ".join(rest), place=place)
 
 
@@ -60,6 +63,18 @@ def _unknown_key(place: Place) -> ConfigError:
     return ConfigError(
         f"{place.key} is not a known key", hint=key_hint(key[-1], allowed), place=place
     )
+
+
+def _no_value(place: Place, roots: Sequence[Path]) -> ConfigError:
+    """Say that a word is no setting, and of which group it is an option."""
+    word = place.key
+    hint = "a setting is KEY=VALUE; a service is chosen by service=NAME"
+    if re.fullmatch(r"\w+", word):
+        groups = {path.parent.name for root in roots for path in root.glob(f"*/{word}.yaml")}
+        # Most words that stand alone are the name of a service.
+        group = next(iter(sorted(groups, key=lambda name: (name != "service", name))), None)
+        hint = f"did you mean {group}={word}?" if group else hint
+    return ConfigError(f"{word!r} is no KEY=VALUE", hint=hint, place=place)
 
 
 def _culprit(message: str, full_key: object, arguments: Sequence[str]) -> Place | None:

@@ -287,8 +287,22 @@ WRONG = {
         "serving.trust.signatures=required", "serving.trust.keys", "no key is named"
     ),
     "the production profile is given no key": Case(
-        "check serving=production", ("serving.trust.keys", "no key is named")
+        "check serving=production",
+        ("conf/serving/production.yaml:8", "serving.trust.keys", "no key is named", "keygen"),
     ),
+    "a service is named without its key": Case(
+        "serve search_ranking", ("override search_ranking", "did you mean service=search_ranking?")
+    ),
+    "a service of ones own is named without its key": Case(
+        "serve shop_offers",
+        ("override shop_offers", "did you mean service=shop_offers?"),
+        {
+            "conf/config.yaml": CONFIG,
+            "conf/service/shop_offers.yaml": "name: shop_offers\n",
+            "conf/model/shop_offers.yaml": "name: shop_offers\n",
+        },
+    ),
+    "a word is the option of no group": Case("train nothing", ("KEY=VALUE", "service=NAME")),
     "a fault is unknown": typed("serving.faults_allowed=true faults=hang", "faults", "model_hang"),
     "a score's head is not trained": typed(
         "training.score.head=hire", "training.score.head", "score names hire", "the heads are click"
