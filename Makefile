@@ -12,7 +12,7 @@ ifneq ($(wildcard ../shared/data/open_bandit),)
 export MLOPS_DATA_DIR ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help setup demo test check audit gen bench lock recording clean
+.PHONY: help setup demo test quick check audit gen bench lock recording clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -30,9 +30,12 @@ $(TESTS_READY): $(READY) tools/setup_tests.sh
 demo: $(READY) ## from nothing to a guarded decision, with a drill, in one command
 	@$(BIN)/mlops demo
 
-test: $(TESTS_READY) ## all tests, against real processes
+test: $(TESTS_READY) ## all tests, against real processes: about half an hour
 	@$(BIN)/pytest -n 2 -m "not e2e"
 	@$(BIN)/pytest -n 0 -m e2e # alone, since they hold deadlines
+
+quick: $(TESTS_READY) ## the tests that take seconds, without whole services and long searches
+	@$(BIN)/pytest -n 2 -m "not e2e and not slow"
 
 check: $(READY) ## format, lint, types, floors and dependencies
 	$(BIN)/ruff format --check .
