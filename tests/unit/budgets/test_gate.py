@@ -75,7 +75,7 @@ ANSWERS: dict[str, tuple[Clearance, Status, str]] = {
     "enough of the budget is left": (
         asked(BELOW, left(10_000, 5)), Status.PASS, "shop: 50.00% of its budget of 28d is left",
     ),
-    "exactly enough is left": (asked(policy(BudgetLeft(0.5)), left(10_000, 5)), Status.PASS, ""),
+    "exactly enough is left": (asked(policy(BudgetLeft(1)), left(10_000, 0)), Status.PASS, ""),
     "too little is left": (
         asked(BELOW, left(10_000, 9.5)), Status.FAIL,
         "shop: 5.00% of its budget of 28d is left, and deployments are frozen below 10.00%",
@@ -97,6 +97,9 @@ ANSWERS: dict[str, tuple[Clearance, Status, str]] = {
     ),
     "the long window is not yet": (
         asked(FAST, burning((10, 1_000), (5, 100))), Status.PASS, "10x over 1h",
+    ),
+    "just enough events are bad": (
+        asked(FAST, burning((10, 10), (9, 9))), Status.FAIL, "with 10 bad events",
     ),
     "too few events are bad": (
         asked(FAST, burning((9, 9), (9, 9))), Status.PASS, "with 9 bad events",

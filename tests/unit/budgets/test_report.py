@@ -221,6 +221,14 @@ def test_a_page_is_whole_and_needs_nothing_else(sentence: str) -> None:
     assert text == as_page(REPORTS[sentence])
 
 
+def test_many_drawings_stand_in_one_page() -> None:
+    rows = tuple(row for sentence in ("nothing failed", "far overspent")
+                 for row in REPORTS[sentence].rows)  # fmt: skip
+    page = Page(as_page(Report(AT, rows)))
+    assert page.tags.count("svg") == 2
+    assert sorted(set(page.ids)) == sorted(page.ids)
+
+
 def test_a_page_shows_a_name_as_it_is() -> None:
     page = Page(as_page(REPORTS["a name with all that texts can do to pages"]))
     assert '$x_1$ <b>&"' in page.words

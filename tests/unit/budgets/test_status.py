@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -151,6 +151,16 @@ def test_maintenance_is_left_out_and_its_silence_is_no_fault() -> None:
     assert left_out("2025-12-17T19:36:00Z", "2025-12-17T19:41:00Z", ("other",)).total == 10
     running = left_out("2025-12-31T23:00:00Z", "2026-01-02T00:00:00Z")
     assert running.period.in_maintenance
+
+
+def test_a_service_that_is_silent_in_maintenance_is_no_fault() -> None:
+    prometheus = FakePrometheus(
+        {"^sum.*sli_total": sample(10_000), "^sum.*sli_bad": sample(5), "^count": sample(8_000)}
+    )
+    window = Maintenance(start=AT, end=AT + timedelta(hours=1), reason="a move")
+    for spec, state in ((SloSpec(maintenance=(window,)), Status.PASS), (SloSpec(), Status.UNKNOWN)):
+        (found,) = status([OBJECTIVE], spec, prometheus, at=AT)
+        assert found.status is state
 
 
 def test_each_period_is_asked_once_for_all_objectives() -> None:
