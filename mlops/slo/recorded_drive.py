@@ -5,16 +5,38 @@ place to a test's own. What is proved is all that is made of recorded steps: win
 alerts.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlops.slo import names
 from mlops.slo.alerts import tiers_of
+from mlops.slo.composite import Composite
 from mlops.slo.driving import Drive, InputSeries, Part
+from mlops.slo.indicator import Indicator
 from mlops.slo.load import Load, number, runs, window_events
 from mlops.slo.objective import Objective
+from mlops.slo.sliced import Sliced
 from mlops.slo.spec import SloSpec
 from mlops.slo.windows import recorded_windows
+
+_SELF_MADE = re.compile(r"\b(?:vector|absent|absent_over_time)\s*\(")
+
+
+def needs_series(indicator: Indicator, spec: SloSpec) -> bool:
+    """Tell whether an indicator records nothing as long as there are no series for it.
+
+    A query such as `sum(rate(x[5m])) or vector(0)` always has a value, which stands where a test
+    would put its own.
+    """
+    match indicator:
+        case Composite():
+            return all(needs_series(member.indicator, spec) for member in indicator.members)
+        case Sliced():
+            return all(needs_series(part.inner, spec) for part in indicator.parts)
+        case _:
+            asked = f"{indicator.total(spec.step_s, spec)} {indicator.bad(spec.step_s, spec)}"
+            return _SELF_MADE.search(asked) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,15 @@ def _retention(objective: Objective, spec: SloSpec) -> Iterator[Finding]:
 
 def _proved(objective: Objective, spec: SloSpec, tester: RuleTester) -> Iterator[Finding]:
     subject = subject_of(objective, spec)
+    if subject is None:
+        yield Finding(
+            "slo.proof",
+            Status.WARN,
+            f"{objective.slo}: not proved: its queries have values without any series",
+            place=objective.asked_at,
+            hint="leave out `or vector(0)`: what counts nothing counts as 0 by itself",
+        )
+        return
     rules = generate([objective], spec, elsewhere={objective.service})
     trials = [*_trials(subject)]
 

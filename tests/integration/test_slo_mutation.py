@@ -104,11 +104,12 @@ def test_right_rules_pass(sentence: str) -> None:
     assert any(each.status is Status.PASS for each in verdict.findings)
 
 
-def test_right_rules_of_production_pass_but_for_the_long_run(tmp_path: Path) -> None:
+def test_right_rules_of_production_pass_but_for_the_long_run() -> None:
     """The three days of the long run take seconds; `mlops slo verify` runs them."""
     binary("promtool")
     spec = SloSpec()
     subject = proof.subject_of(SERVED, spec)
+    assert subject is not None
     tests = [
         proof.test_of(subject, scenario)
         for scenario in proof.scenarios(subject)

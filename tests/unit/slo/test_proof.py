@@ -14,12 +14,13 @@ from mlops.base.verdict import Status
 from mlops.slo import proof
 from mlops.slo.catalog import Catalog, read_catalog
 from mlops.slo.counter import parse_counter
-from mlops.slo.indicator import CountedRatio, Counts
+from mlops.slo.indicator import CountedRatio, Counts, QueriedRatio
 from mlops.slo.objective import Objective
 from mlops.slo.period_proof import period_test_of
 from mlops.slo.sampled import Sampled
 from mlops.slo.spec import SloSpec, Tier
 from mlops.slo.verify import verify
+from mlops.slo.windowed import parse_events
 from tests.fakes.rule_tester import FakeRuleTester
 
 ROOT = Path(__file__).parents[3]
@@ -96,6 +97,7 @@ def test_no_series_is_too_long_for_promtool() -> None:
     week = Tier(factor=0.5, long_s=7 * 86_400, short_s=86_400, severity="ticket")
     for tiers in (None, (week,)):
         subject = proof.subject_of(replace(OBJECTIVE, tiers=tiers), SloSpec())
+        assert subject is not None
         assert subject.grid.most_evaluations * subject.grid.samples < 10_000
         file = yaml.safe_load(proof.tests_of([subject.objective], SloSpec(), rules="r"))
         for test in file["tests"]:
@@ -111,7 +113,7 @@ def length(word: str) -> int:
 def test_a_gauge_is_tested_from_its_recorded_steps_on() -> None:
     gauge = replace(OBJECTIVE, indicator=GAUGE)
     text = proof.tests_of([gauge], FAST, rules="x.rules.yml")
-    assert "# shop-availability: tested from its recorded steps on, and not its queries." in text
+    assert "# shop-availability: tested from its recorded steps on, not its queries." in text
     assert "queue" not in text
     assert "slo:sli_bad:increase5s" in text
 
@@ -152,6 +154,24 @@ def test_queries_that_are_not_tested_are_told() -> None:
     verdict = verify(catalog(replace(OBJECTIVE, indicator=GAUGE)), FAST, FakeRuleTester())
     assert verdict.status is Status.WARN
     assert verdict.findings[-1].message.endswith("so its queries are not tested")
+
+
+def test_a_query_that_has_a_value_without_series_is_not_proved() -> None:
+    """Such a rule would record its own value where a test puts another."""
+    always = QueriedRatio(
+        Counts.BAD,
+        parse_events("sum(rate(a[{{.window}}])) or vector(0)"),
+        parse_counter("requests_total"),
+    )
+    made = replace(OBJECTIVE, indicator=always)
+    assert "# shop-availability: not here" in proof.tests_of([made], FAST, rules="r")
+    verdict = verify(catalog(made), FAST, FakeRuleTester())
+    assert [(f.status, f.message) for f in verdict.findings] == [
+        (
+            Status.WARN,
+            "shop-availability: not proved: its queries have values without any series",
+        )
+    ]
 
 
 @pytest.mark.parametrize(
