@@ -14,6 +14,7 @@ OWN = {
     "data": ("fetch open_bandit", "show", "--format text|json"),
     "evaluate": ("bundle=REFERENCE", "--format text|json"),
     "gate": ("bundle=REFERENCE", "release.reports.KIND=FILE", "--format text|json"),
+    "slo": ("generate [FILE...]", "--kubernetes", "--allow-unknown", "--at TIME"),
     "train": ("release.signing_key=FILE", "-m KEY=A,B", "--format text|json"),
 }
 
