@@ -146,53 +146,8 @@ def _decisions(service: str) -> tuple[Panel, ...]:
 
 
 def _model(service: str) -> tuple[Panel, ...]:
-    trained = _of(telemetry.MODEL_TRAINED, service)
     return (
-        Panel(
-            title="Bundles",
-            description=telemetry.BUNDLE_INFO.help,
-            queries=(
-                Query(
-                    f"sum by (role, model, digest) ({_of(telemetry.BUNDLE_INFO, service)})", "known"
-                ),
-            ),
-            draw=Draw.TABLE,
-            width=12,
-            height=6,
-            base="text",
-            columns=(Unit.COUNT,),
-        ),
-        Panel(
-            title="Since the training",
-            description=telemetry.MODEL_TRAINED.help,
-            queries=(Query(f"time() - max({trained} > 0)", "age"),),
-            draw=Draw.VALUE,
-            unit=Unit.SECONDS,
-            width=4,
-            height=6,
-            base="blue",
-        ),
-        Panel(
-            title="Workers with a model",
-            description=telemetry.MODEL_READY.help,
-            queries=(Query(f"sum({_of(telemetry.MODEL_READY, service)})", "ready"),),
-            draw=Draw.VALUE,
-            width=4,
-            height=6,
-            base="red",
-            limits=(Limit(1, "green"),),
-        ),
-        Panel(
-            title="Impossible answers",
-            description=telemetry.CERTIFICATE_BREACHES.help,
-            queries=(
-                Query(f"sum({_of(telemetry.CERTIFICATE_BREACHES, service)})", "since the start"),
-            ),
-            draw=Draw.VALUE,
-            width=4,
-            height=6,
-            limits=(Limit(1, "red"),),
-        ),
+        *_present(service),
         _quantiles(telemetry.MODEL_SECONDS, service, title="Time of the model"),
         _rates(telemetry.GUARD_VIOLATIONS, service, "rule", title="Refused by the guard"),
         _gauge(telemetry.MODEL_LIMIT, service, title="Pages that it may owe"),
@@ -202,24 +157,61 @@ def _model(service: str) -> tuple[Panel, ...]:
     )
 
 
+def _present(service: str) -> tuple[Panel, ...]:
+    bundles = f"sum by (role, model, digest) ({_of(telemetry.BUNDLE_INFO, service)})"
+    age = f"time() - max({_of(telemetry.MODEL_TRAINED, service)} > 0)"
+    ready = f"sum({_of(telemetry.MODEL_READY, service)})"
+    impossible = f"sum({_of(telemetry.CERTIFICATE_BREACHES, service)})"
+    red, good = Limit(1, "red"), Limit(1, "green")
+    return (
+        Panel(
+            title="Bundles",
+            description=telemetry.BUNDLE_INFO.help,
+            queries=(Query(bundles, "known"),),
+            draw=Draw.TABLE,
+            width=12,
+            base="text",
+            columns=(Unit.COUNT,),
+        ),
+        _number(telemetry.MODEL_TRAINED, age, "Since the training", unit=Unit.SECONDS, base="blue"),
+        _number(telemetry.MODEL_READY, ready, "Workers with a model", base="red", limit=good),
+        _number(telemetry.CERTIFICATE_BREACHES, impossible, "Impossible answers", limit=red),
+    )
+
+
+def _number(
+    metric: Metric,
+    expr: str,
+    title: str,
+    *,
+    unit: Unit = Unit.COUNT,
+    base: str = "green",
+    limit: Limit | None = None,
+) -> Panel:
+    return Panel(
+        title=title,
+        description=metric.help,
+        queries=(Query(expr, title),),
+        draw=Draw.VALUE,
+        unit=unit,
+        width=4,
+        limits=() if limit is None else (limit,),
+        base=base,
+    )
+
+
 def _protection(service: str) -> tuple[Panel, ...]:
+    latched = f"max({_of(telemetry.FALLBACK_LATCHED, service)})"
     return (
         _gauge(telemetry.BREAKER_STATE, service, "state", title="Breakers by state"),
         _rates(
             telemetry.BREAKER_TRANSITIONS, service, "from_state", "to_state", "reason",
             title="Changes of breakers", only="> 0",
         ),
-        Panel(
-            title="Latched to the fallback",
-            description=telemetry.FALLBACK_LATCHED.help,
-            queries=(Query(f"max({_of(telemetry.FALLBACK_LATCHED, service)})", "latched"),),
-            draw=Draw.VALUE,
-            width=3,
-            limits=(Limit(1, "red"),),
-        ),
+        _number(telemetry.FALLBACK_LATCHED, latched, "Latched to the fallback", limit=Limit(1, "red")),
         _rates(
             telemetry.FALLBACK_TRANSITIONS, service, "from_state", "to_state", "cause",
-            title="Changes of the latch", only="> 0", width=5,
+            title="Changes of the latch", only="> 0", width=4,
         ),
     )  # fmt: skip
 
@@ -236,15 +228,12 @@ def _processes(service: str) -> tuple[Panel, ...]:
 
 
 def _decision_log(service: str) -> tuple[Panel, ...]:
+    available = f"min({_of(telemetry.LOG_AVAILABLE, service)})"
     return (
         _rates(telemetry.LOG_ROWS, service, "outcome", title="Rows"),
         _gauge(telemetry.LOG_SPOOL_BYTES, service, title="Waiting in files", unit=Unit.BYTES),
-        Panel(
-            title="Database takes rows",
-            description=telemetry.LOG_AVAILABLE.help,
-            queries=(Query(f"min({_of(telemetry.LOG_AVAILABLE, service)})", "available"),),
-            draw=Draw.VALUE,
-            base="red",
-            limits=(Limit(1, "green"),),
+        _number(
+            telemetry.LOG_AVAILABLE, available, "Database takes rows", base="red",
+            limit=Limit(1, "green"),
         ),
-    )
+    )  # fmt: skip

@@ -21,7 +21,7 @@ def uid_of(service: str) -> str:
     """Return the address of a service's dashboard: its name, where Grafana takes it for one.
 
     >>> uid_of("search_ranking"), uid_of("shop.eu")
-    ('slo-service-search_ranking', 'slo-service-shop-eu-1a9e0ca2df')
+    ('slo-service-search_ranking', 'slo-service-shop-eu-969d2014c7')
     """
     uid = f"slo-service-{service}"
     if _UID.fullmatch(uid) and len(uid) <= _LONGEST_UID:

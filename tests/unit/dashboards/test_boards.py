@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlops.base.telemetry import exported_series
+from mlops.base.telemetry import ALL, exported_series
 from mlops.dashboards.panel import Board
 from mlops.dashboards.service import boards, service_board
 from mlops.dashboards.windows import chosen_windows, uid_of
@@ -113,3 +113,23 @@ def test_addresses_are_short_plain_and_each_services_own(services: list[str]) ->
         assert len(uid) <= 40
         assert uid.replace("-", "").replace("_", "").isascii()
         assert uid.replace("-", "").replace("_", "").isalnum()
+
+
+def test_the_page_tells_of_every_row_of_our_own_server() -> None:
+    page = (ROOT / "docs" / "dashboards.md").read_text()
+    for row in service_board([OURS[0]], SloSpec()).rows[1:]:
+        assert f"| {row.title} |" in page
+    assert f"`{boards(OURS, SloSpec())[0].uid}`" in page
+
+
+def test_every_exported_series_is_on_the_dashboard_of_its_server() -> None:
+    asked = {
+        series.metric
+        for _, query in service_board([OURS[0]], SloSpec()).asked()
+        for series in selectors(query.expanded("5m"))
+    }
+    missing = [
+        metric.name for metric in ALL
+        if not any(name.startswith(metric.name) for name in asked)
+    ]  # fmt: skip
+    assert missing == []
