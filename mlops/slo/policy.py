@@ -130,8 +130,6 @@ class RuleBody(Part):
             yield "only a `person` takes back what `rollBack` did"
         if not serving and by not in (None, Decider.BUDGET):
             yield f"`recovery` by a `{by}` is the way back from `fallBack`"
-        if serving and by is Decider.BUDGET:
-            yield "a lull looks like a budget that holds again: `budget` ends only a `freeze`"
 
 
 class PolicyBody(Part):
