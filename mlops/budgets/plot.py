@@ -20,7 +20,7 @@ from mlops.budgets.report import Row
 
 _LOWEST = -1.0
 _BARS = 120
-_MOST_POINTS = 600
+_MOST_POINTS = 300
 # Stand-ins, each replaced by the page's own colour of that name.
 _COLOURS = {
     "ink": "#010203",
