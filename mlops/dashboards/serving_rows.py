@@ -208,7 +208,9 @@ def _protection(service: str) -> tuple[Panel, ...]:
             telemetry.BREAKER_TRANSITIONS, service, "from_state", "to_state", "reason",
             title="Changes of breakers", only="> 0",
         ),
-        _number(telemetry.FALLBACK_LATCHED, latched, "Latched to the fallback", limit=Limit(1, "red")),
+        _number(
+            telemetry.FALLBACK_LATCHED, latched, "Latched to the fallback", limit=Limit(1, "red")
+        ),
         _rates(
             telemetry.FALLBACK_TRANSITIONS, service, "from_state", "to_state", "cause",
             title="Changes of the latch", only="> 0", width=4,
