@@ -5,7 +5,8 @@ Compiling: the definitions are read, resolved, compiled, and every expression pa
 SLOs, at the interval at which the rules record them, and two hours of their counters; then it
 evaluates the rules of all of them. A cycle is what all groups together took, one after the other;
 the median of five. Beside it stands the processor time that Prometheus took for all it did in the
-meantime, which other programs on the machine do not lengthen. Prints both and writes benchmarks/results/slo_rules.json. Takes some five minutes and 3 GB of disk.
+meantime, which other programs on the machine do not lengthen. Prints both and writes
+benchmarks/results/slo_rules.json. Takes some six minutes and 3 GB of disk.
 
     OMP_NUM_THREADS=1 python -m benchmarks.slo_rules [--generate-only]
 """
