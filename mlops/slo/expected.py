@@ -6,7 +6,7 @@ and where that decides about an alert, nothing is asked.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
@@ -50,6 +50,9 @@ class Expected:
     spec: SloSpec
     load: Load
     evaluation_s: int
+    _known: dict[tuple[int, int], list[tuple[float, float]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def events(self, window_s: int, at_s: int) -> tuple[Range, Range]:
         """Return the bad and all events that a window may show.
@@ -71,8 +74,12 @@ class Expected:
         return Range(min(ratios), max(ratios))
 
     def _seen(self, window_s: int, at_s: int) -> list[tuple[float, float]]:
-        at = at_s // self.load.interval_s
-        return [window_events(self.load, seconds, at) for seconds in self._covered(window_s)]
+        found = self._known.get((window_s, at_s))
+        if found is None:  # tiers share windows, and a look asks for several of them again
+            at = at_s // self.load.interval_s
+            found = [window_events(self.load, each, at) for each in self._covered(window_s)]
+            self._known[window_s, at_s] = found
+        return found
 
     def alarm(self, tier: Tier, at_s: int) -> Alarm:
         """Return whether a tier's alert fires at a time.

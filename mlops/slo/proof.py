@@ -132,11 +132,12 @@ def test_of(subject: Subject, scenario: Scenario) -> str:
     series = scenario.drive.crowd(load) if scenario.crowd else scenario.drive.series(load)
     if scenario.strays:
         series += (*scenario.drive.strays(load), *_recorded_strays(subject, load))
+    expected = subject.expected(load)
     checks: list[Check] = []
     for at_s in scenario.looks_s:
-        checks += _alarms(subject, scenario, at_s)
+        checks += _alarms(subject, expected, at_s)
     for at_s in scenario.values_s:
-        checks += _values(subject, scenario, at_s)
+        checks += _values(subject, expected, at_s)
     lines = [
         f"  - name: {_quoted(f'{subject.objective.slo}: {scenario.name}')}",
         f"    interval: {prometheus_duration(subject.grid.interval_s)}",
@@ -171,9 +172,8 @@ def _recorded_strays(subject: Subject, load: Load) -> Iterator[InputSeries]:
             yield InputSeries(f"{name}{_braced(labels)}", f"1x{load.intervals}")
 
 
-def _alarms(subject: Subject, scenario: Scenario, at_s: int) -> Iterator[Check]:
+def _alarms(subject: Subject, expected: Expected, at_s: int) -> Iterator[Check]:
     """Yield one check of all alerts of which it is certain whether they fire."""
-    expected = subject.expected(scenario.load)
     alarms = [
         (rule, expected.alarm(tier, at_s))
         for tier, rule in zip(subject.tiers, subject.alerts, strict=True)
@@ -199,13 +199,12 @@ def _firing(rule: AlertRule) -> str:
     return f"ALERTS{_braced(labels)}"
 
 
-def _values(subject: Subject, scenario: Scenario, at_s: int) -> Iterator[Check]:
+def _values(subject: Subject, expected: Expected, at_s: int) -> Iterator[Check]:
     """Yield checks of what is recorded."""
     objective, spec = subject.objective, subject.spec
-    expected = subject.expected(scenario.load)
     yield _close(objective, names.OBJECTIVE, float(objective.target), at_s)
     yield _close(objective, names.ERROR_BUDGET, float(objective.error_budget), at_s)
-    if not scenario.drive.whole:
+    if not expected.load.whole:
         bad, total = expected.events(spec.step_s, at_s)
         yield from _between(objective, names.sli_bad(spec), bad, at_s)
         yield from _between(objective, names.sli_total(spec), total, at_s)
@@ -215,7 +214,7 @@ def _values(subject: Subject, scenario: Scenario, at_s: int) -> Iterator[Check]:
             yield Check(f"{names.error_ratio(window)}{objective.selector}", at_s)
         else:
             yield from _between(objective, names.error_ratio(window), ratio, at_s)
-    for window in {tier.long_s for tier in subject.tiers} if not scenario.drive.whole else ():
+    for window in {tier.long_s for tier in subject.tiers} if not expected.load.whole else ():
         bad, _ = expected.events(window, at_s)
         yield from _between(objective, names.bad_in(window), bad, at_s)
     yield from _facts(objective, spec, at_s)
