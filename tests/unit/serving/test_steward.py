@@ -107,6 +107,7 @@ def test_burn_over_both_windows_latches_the_fallback_and_is_told(tmp_path: Path)
     assert event["slo"] == "model-served"
     assert float(event["long"]) == pytest.approx(50.0)
     assert event["way back"] == "probes in 300 s"
+    assert it.shared.flags[Flag.CHANGES] == 1, "workers look at the flags when this moves"
 
 
 def test_burn_just_below_its_factor_changes_nothing(tmp_path: Path) -> None:
