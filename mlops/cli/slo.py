@@ -33,7 +33,8 @@ validate, generate, verify, status, report, gate, dashboards, stack or import
   report [FILE...] [--out FILE] [--at TIME]   the same with burn-down plots
   gate [FILE...] [--service NAME] [--at TIME] [--allow-unknown]
                                 may it be deployed now, by its ErrorBudgetPolicy?
-  dashboards, stack [FILE...] [--out FOLDER] [--dry-run]   Grafana dashboards; a local stack
+  dashboards, stack [FILE...] [--out FOLDER] [--dry-run] [--check]
+                                Grafana dashboards; a local stack for Docker Compose
   import FILE... [--out FILE]   SLOs of sloth and pyrra, as OpenSLO
 Without FILE it takes slo.files. --format text|json; report also takes markdown and html.
 Exit code 0: done, or yes. 1: a definition, proof, budget or gate says no, or data cannot tell.
@@ -107,7 +108,7 @@ _WORDS: Mapping[str, _Word] = {
     "status": _Word(read_status, ("--at",)),
     "report": _Word(write_report, ("--out", "--at")),
     "gate": _Word(ask_gate, ("--service", "--at", "--allow-unknown")),
-    "dashboards": _Word(write_dashboards, ("--out", "--dry-run")),
-    "stack": _Word(write_stack, ("--out", "--dry-run")),
+    "dashboards": _Word(write_dashboards, ("--out", "--dry-run", "--check")),
+    "stack": _Word(write_stack, ("--out", "--dry-run", "--check")),
     "import": _Word(import_foreign, ("--out",)),
 }

@@ -1,18 +1,22 @@
 """`mlops slo dashboards`: Grafana dashboards of all SLOs and of each service, as JSON files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
-from mlops.base.store import write_file
+from mlops.base.verdict import Verdict
 from mlops.cli.slo_call import SloCall
+from mlops.cli.slo_generated import compare, write_changed
 from mlops.slo.catalog import Catalog, read_catalog
 
 _FOLDER = "dashboards"
 
 
-def write_dashboards(call: SloCall) -> None:
+def write_dashboards(call: SloCall) -> Verdict | None:
     """Write `UID.json` for each dashboard into `--out FOLDER`, by default `dashboards`.
+
+    Returns:
+        With `--check` the verdict `slo.generated`, which fails where a file would change.
 
     Raises:
         ConfigError: A definition is wrong, or there is no SLO to draw.
@@ -24,7 +28,7 @@ def write_dashboards(call: SloCall) -> None:
     files = {
         f"{board.uid}.json": board_json(board) for board in boards(catalog.objectives, call.spec)
     }
-    write_folder(call, Path(call.given.options.get("--out", _FOLDER)), files)
+    return write_folder(call, Path(call.given.options.get("--out", _FOLDER)), files)
 
 
 def drawn_catalog(call: SloCall) -> Catalog:
@@ -43,22 +47,19 @@ def drawn_catalog(call: SloCall) -> Catalog:
     return catalog
 
 
-def write_folder(call: SloCall, folder: Path, files: dict[str, str]) -> None:
-    """Write files into a folder, or with `--dry-run` only name them.
-
-    Files that would not change are left alone.
+def write_folder(call: SloCall, folder: Path, files: Mapping[str, str]) -> Verdict | None:
+    """Write files into a folder, name them with `--dry-run`, or `--check` what is there.
 
     Args:
-        call: Says with what to print.
+        call: Its flags say which of them.
         folder: Where.
         files: Their content by their path in it.
+
+    Returns:
+        With `--check` the verdict `slo.generated`.
     """
-    named: list[Json] = []
-    for name, text in files.items():
-        path = folder / name
-        named.append(str(path))
-        same = path.is_file() and path.read_text() == text
-        if not same and "--dry-run" not in call.given.flags:
-            write_file(path, text.encode())
-    verb = "would write" if "--dry-run" in call.given.flags else "wrote"
-    call.console.result(named, lambda out: out.print(f"{verb} " + ", ".join(map(str, named))))
+    placed = {folder / name: text for name, text in files.items()}
+    if "--check" in call.given.flags:
+        return compare(call, placed)
+    write_changed(call, placed)
+    return None

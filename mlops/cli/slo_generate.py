@@ -10,12 +10,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
-from mlops.base.store import write_file
-from mlops.base.verdict import Finding, Status, Verdict, to_json
-from mlops.cli.console import verdict_table
+from mlops.base.verdict import Verdict
 from mlops.cli.slo_call import SloCall
+from mlops.cli.slo_generated import compare, write_changed
 from mlops.slo.alertmanager import fragment
 from mlops.slo.catalog import Catalog, Omitted, read_catalog
 from mlops.slo.prometheus_rule import prometheus_rule
@@ -40,21 +38,12 @@ def generate_rules(call: SloCall) -> Verdict | None:
     for omitted in catalog.omitted:
         call.console.say(f"{omitted.place}: {omitted.slo} has no rules: {omitted.reason}")
     if "--check" in call.given.flags:
-        verdict = Verdict("slo.generated", tuple(_compared(files)))
-        call.console.result(
-            to_json(verdict), lambda out: out.print(verdict_table("generated files", (verdict,)))
-        )
-        return verdict
+        return compare(call, files)
     if "--dry-run" in call.given.flags:
         rules = (text for path, text in files.items() if path.name.endswith(_RULES))
         sys.stdout.write("---\n".join(rules))  # rich would wrap its lines
         return None
-    written: list[Json] = []
-    for path, text in files.items():
-        if _content(path) != text:
-            write_file(path, text.encode())
-        written.append(str(path))
-    call.console.result(written, lambda out: out.print("wrote " + ", ".join(map(str, written))))
+    write_changed(call, files)
     return None
 
 
@@ -93,21 +82,3 @@ def _target(call: SloCall, path: Path) -> Path:
     name = f"{path.stem}{_RULES[kubernetes]}"
     folder = call.given.options.get("--out")
     return path.with_name(name) if folder is None else Path(folder) / name
-
-
-def _compared(files: dict[Path, str]) -> Iterator[Finding]:
-    for path, text in files.items():
-        found = _content(path)
-        if found == text:
-            yield Finding("slo.generated", Status.PASS, f"{path} is up to date")
-        else:
-            what = "is missing" if found is None else "would change"
-            hint = "run `mlops slo generate` and commit what it writes"
-            yield Finding("slo.generated", Status.FAIL, f"{path} {what}", hint=hint)
-
-
-def _content(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except FileNotFoundError:
-        return None

@@ -48,6 +48,25 @@ def test_a_second_run_touches_nothing(folder: Path, word: str, default: str) -> 
 
 
 @pytest.mark.parametrize("word", ["dashboards", "stack"])
+def test_check_writes_nothing_and_fails_where_a_file_would_change(
+    folder: Path, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert main(["slo", word, *SLOS, "--check"]) == 1
+    assert not (folder / word).exists()
+    assert main(["slo", word, *SLOS]) == 0
+    assert main(["slo", word, *SLOS, "--check"]) == 0
+    (target,) = (folder / word).rglob("slo-fleet.json")
+    target.write_text("{}")
+    capsys.readouterr()
+    assert main(["slo", word, *SLOS, "--check", "--format", "json"]) == 1
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    (changed,) = [each for each in findings if each["status"] == "fail"]
+    assert changed["message"].endswith("slo-fleet.json would change")
+    assert f"mlops slo {word}" in changed["hint"]
+    assert target.read_text() == "{}"
+
+
+@pytest.mark.parametrize("word", ["dashboards", "stack"])
 def test_a_dry_run_names_the_files_and_writes_none(
     folder: Path, capsys: pytest.CaptureFixture[str], word: str
 ) -> None:
