@@ -7,8 +7,6 @@ The compiler adds windows itself: a counter's query is `metric{label="value"}`, 
 import re
 from dataclasses import dataclass
 
-from mlops.slo.windows import prometheus_duration
-
 _METRIC = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 _TEXT = r'"(?:[^"\\\n]|\\.)*"' + r"|'(?:[^'\\\n]|\\.)*'"
 _MATCHER = re.compile(rf"\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*({_TEXT})\s*")
@@ -61,21 +59,6 @@ class Counter:
             window: Prometheus duration, such as `5m`.
         """
         return f"sum(increase({self}[{window}]))"
-
-    def step(self, step_s: int, reach_s: int) -> str:
-        """Return the expression for the events of one of many steps that follow each other.
-
-        `increase` sees the samples inside of its window, and guesses what happened between the
-        last one before and the first one in it. Looking one scrape further back it has that
-        sample, so that steps add up to exactly what the counter rose by.
-
-        Args:
-            step_s: Seconds of a step.
-            reach_s: Seconds that it looks back: less than one scrape more.
-        """
-        if reach_s <= step_s:
-            return self.increase(prometheus_duration(step_s))
-        return f"{self.increase(prometheus_duration(reach_s))} * {step_s} / {reach_s}"
 
     @property
     def counters(self) -> tuple["Counter", ...]:

@@ -61,12 +61,6 @@ def error_share(indicator: Indicator, window_s: int, spec: SloSpec) -> str:
     return f"{indicator.bad(window_s, spec)}\n/\n({indicator.total(window_s, spec)} > 0)"
 
 
-def _events(events: Events, window_s: int, spec: SloSpec) -> str:
-    if window_s == spec.step_s:
-        return events.step(window_s, window_s + spec.scrape_interval_s - 1)
-    return events.increase(prometheus_duration(window_s))
-
-
 class Counts(StrEnum):
     """What the numerator of a ratio counts."""
 
@@ -107,11 +101,13 @@ class CountedRatio:
 
     def total(self, window_s: int, spec: SloSpec) -> str:
         """Return all events in a window; see `Indicator.total`."""
-        return _events(self.denominator, window_s, spec)
+        del spec
+        return self.denominator.increase(prometheus_duration(window_s))
 
     def bad(self, window_s: int, spec: SloSpec) -> str:
         """Return the bad events in a window; see `Indicator.bad`."""
-        return self.counts.bad(_events(self.numerator, window_s, spec), self.total(window_s, spec))
+        numerator = self.numerator.increase(prometheus_duration(window_s))
+        return self.counts.bad(numerator, self.total(window_s, spec))
 
     @property
     def counters(self) -> tuple[Counter, ...]:
@@ -140,11 +136,13 @@ class QueriedRatio:
 
     def total(self, window_s: int, spec: SloSpec) -> str:
         """Return all events in a window; see `Indicator.total`."""
-        return _events(self.denominator, window_s, spec)
+        del spec
+        return self.denominator.increase(prometheus_duration(window_s))
 
     def bad(self, window_s: int, spec: SloSpec) -> str:
         """Return the bad events in a window; see `Indicator.bad`."""
-        return self.counts.bad(_events(self.numerator, window_s, spec), self.total(window_s, spec))
+        numerator = self.numerator.increase(prometheus_duration(window_s))
+        return self.counts.bad(numerator, self.total(window_s, spec))
 
     @property
     def counters(self) -> tuple[Counter, ...]:

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from mlops.slo.counter import Counter, parse_counter
 from mlops.slo.promql import check_expression, seconds, selectors, shape
-from mlops.slo.windows import prometheus_duration
 
 PLACEHOLDER = "{{.window}}"
 _PLACEHOLDER = re.compile(r"\{\{\s*\.window\s*\}\}")
@@ -25,16 +24,6 @@ class Events(Protocol):
 
         Args:
             window: Prometheus duration, such as `5m`.
-        """
-        ...
-
-    def step(self, step_s: int, reach_s: int) -> str:
-        """Return the expression for the events of one of many steps that follow each other.
-
-        Args:
-            step_s: Seconds of a step.
-            reach_s: Seconds that a counter is looked back at, so that nothing falls between two
-                steps; less than one scrape more.
         """
         ...
 
@@ -66,15 +55,6 @@ class Windowed:
         if not self.per_second:
             return expr
         return f"({expr}) * {seconds(window):g}"
-
-    def step(self, step_s: int, reach_s: int) -> str:
-        """Return the expression for the events of one of many steps; see `Events.step`."""
-        if not self.per_second:
-            return self.at(
-                prometheus_duration(step_s)
-            )  # it may count samples: one scrape more is one more
-        reach = prometheus_duration(max(step_s, reach_s))
-        return f"({self.at(reach)}) * {step_s}"
 
     @property
     def counters(self) -> tuple[Counter, ...]:

@@ -51,7 +51,7 @@ def left(
 def burning(long: tuple[float, float] | None, short: tuple[float, float] | None) -> FakePrometheus:
     """Answer with bad and all events of the windows of `BURN`, or of the steps of `SLOW`."""
     answers: dict[str, Sequence[Sample]] = {}
-    for window, seen in (("1h", long), ("314s", short)):  # a step looks one scrape further back
+    for window, seen in (("1h", long), ("5m", short)):
         bad, total = seen or (None, None)
         answers[rf"(?s)or\s.*\[{window}\]"] = sample(bad)
         answers[rf"(?s)^sum.*\[{window}\]"] = sample(total)
