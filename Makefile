@@ -55,7 +55,8 @@ recording: $(READY) ## record the picture of the demo in the README again
 	$(BIN)/python tools/record_demo.py
 
 bench: $(READY) ## measure; results go to benchmarks/results
-	@for each in kernel command_line jobboard contracts checks cost bounds monotone serving; do \
+	@for each in kernel command_line jobboard contracts checks cost bounds monotone serving \
+		slo_rules slo_mutants; do \
 		echo "== $$each"; $(BIN)/python -m benchmarks.$$each || exit 1; done
 
 lock: $(READY) ## resolve the dependencies again

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "mlops").rglob("*.py"))
 
 HEAVY = (
-    "evidently", "grafana_foundation_sdk", "hydra", "jinja2", "matplotlib", "mlflow", "mlops.budgets",
-    "mlops.dashboards", "mlops.config", "mlops.data", "mlops.release",
+    "evidently", "grafana_foundation_sdk", "hydra", "jinja2", "matplotlib", "mlflow",
+    "mlops.budgets", "mlops.dashboards", "mlops.config", "mlops.data", "mlops.release",
     "mlops.training", "mlops.verify", "mlops.proofs", "mlops.cost", "mlops.algorithms",
     "omegaconf", "pandas", "pandera", "pyarrow", "ray", "rich",
     "scipy", "sklearn",
