@@ -98,6 +98,7 @@ def _readyz() -> dict[str, Json]:
     }
     responses = probe["responses"]
     assert isinstance(responses, dict)
+    responses["400"] = {"description": "Something else than the model is required."}
     responses["503"] = {"description": "It cannot."}
     return {**probe, "parameters": [parameter]}
 

@@ -203,7 +203,7 @@ def test_rules_are_written_beside_the_objectives(walk: Walk) -> None:
     alerts = [r for group in rules["groups"] for r in group["rules"] if "alert" in r]
     anchors = {alert["annotations"]["runbook_url"] for alert in alerts}
     readme = (walk.folder / "README.md").read_text()
-    assert len(anchors) == 9
+    assert len(anchors) == 10
     for anchor in anchors:
         page, _, title = anchor.partition("#")
         assert page == "README.md"
