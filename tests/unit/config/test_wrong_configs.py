@@ -325,7 +325,9 @@ WRONG = {
         "quality.floors=[{metric:auc,head:click}]", "quality.floors.0", "`minimum` or `maximum`"
     ),
     # the command line
-    "an override has no value": typed("serving.deadline_ms", "is no KEY=VALUE", "a setting is KEY=VALUE"),
+    "an override has no value": typed(
+        "serving.deadline_ms", "is no KEY=VALUE", "a setting is KEY=VALUE"
+    ),
     "an override's list does not end": typed("serving.fallback=[a,", "no viable alternative"),
     "a sweep without its flag": typed("seed=1,2", "Ambiguous value for argument", "--multirun"),
     "a command is unknown": Case("chek", ("there is no command 'chek'", "check")),
