@@ -86,49 +86,8 @@ class Counts(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CountedRatio:
-    """Good or bad events over all events, both from plain counters.
-
-    Attributes:
-        counts: What `numerator` counts.
-        numerator: Good or bad events.
-        denominator: All events.
-    """
-
-    counts: Counts
-    numerator: Counter
-    denominator: Counter
-
-    def total(self, window_s: int, spec: SloSpec) -> str:
-        """Return all events in a window; see `Indicator.total`."""
-        del spec
-        return self.denominator.increase(prometheus_duration(window_s))
-
-    def bad(self, window_s: int, spec: SloSpec) -> str:
-        """Return the bad events in a window; see `Indicator.bad`."""
-        numerator = self.numerator.increase(prometheus_duration(window_s))
-        return self.counts.bad(numerator, self.total(window_s, spec))
-
-    @property
-    def counters(self) -> tuple[Counter, ...]:
-        """The two counters."""
-        return tuple(dict.fromkeys((self.numerator, self.denominator)))
-
-    @property
-    def increasing(self) -> tuple[Counter, ...]:
-        """The two counters."""
-        return self.counters
-
-
-@dataclass(frozen=True, slots=True)
-class QueriedRatio:
-    """Good or bad events over all events, of which at least one is a query of a window.
-
-    Attributes:
-        counts: What `numerator` counts.
-        numerator: Good or bad events.
-        denominator: All events.
-    """
+class _Ratio:
+    """What both kinds of ratio have in common."""
 
     counts: Counts
     numerator: Events
@@ -146,7 +105,7 @@ class QueriedRatio:
 
     @property
     def counters(self) -> tuple[Counter, ...]:
-        """All selectors in both queries."""
+        """All selectors of both sides."""
         return tuple(dict.fromkeys((*self.numerator.counters, *self.denominator.counters)))
 
     @property
@@ -154,3 +113,28 @@ class QueriedRatio:
         """The sides that are plain counters; a query takes its increases itself."""
         sides = (self.numerator, self.denominator)
         return tuple(dict.fromkeys(side for side in sides if isinstance(side, Counter)))
+
+
+@dataclass(frozen=True, slots=True)
+class CountedRatio(_Ratio):
+    """Good or bad events over all events, both from plain counters.
+
+    Attributes:
+        counts: What `numerator` counts.
+        numerator: Good or bad events.
+        denominator: All events.
+    """
+
+    numerator: Counter
+    denominator: Counter
+
+
+@dataclass(frozen=True, slots=True)
+class QueriedRatio(_Ratio):
+    """Good or bad events over all events, of which at least one is a query of a window.
+
+    Attributes:
+        counts: What `numerator` counts.
+        numerator: Good or bad events.
+        denominator: All events.
+    """

@@ -47,8 +47,29 @@ def parse_gauge(query: str) -> str:
     return plain
 
 
+class _Looked:
+    """What all kinds that look at one query have in common."""
+
+    __slots__ = ()
+    query: str
+
+    def total(self, window_s: int, spec: SloSpec) -> str:
+        """Return all looks that found a number; see `Indicator.total`."""
+        return f"sum(count_over_time((({self.query}) >= -Inf){_looks(window_s, spec)}))"
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """The selectors in its query."""
+        return selectors(self.query)
+
+    @property
+    def increasing(self) -> tuple[Counter, ...]:
+        """None: nothing is counted."""
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class Sampled(_Looked):
     """Looks at a gauge, of which those that keep to a limit are good.
 
     Attributes:
@@ -61,28 +82,14 @@ class Sampled:
     operator: Operator
     limit: str
 
-    def total(self, window_s: int, spec: SloSpec) -> str:
-        """Return all looks that found a number; see `Indicator.total`."""
-        return f"sum(count_over_time((({self.query}) >= -Inf){_looks(window_s, spec)}))"
-
     def bad(self, window_s: int, spec: SloSpec) -> str:
         """Return the looks that found it beyond the limit; see `Indicator.bad`."""
         beyond = f"({self.query}) {_COMPLEMENT[self.operator]} bool {self.limit}"
         return f"sum(sum_over_time(({beyond}){_looks(window_s, spec)}))"
 
-    @property
-    def counters(self) -> tuple[Counter, ...]:
-        """The selectors in its query."""
-        return selectors(self.query)
-
-    @property
-    def increasing(self) -> tuple[Counter, ...]:
-        """None: nothing is counted."""
-        return ()
-
 
 @dataclass(frozen=True, slots=True)
-class RawRatio:
+class RawRatio(_Looked):
     """Looks at a ratio that somebody else works out; each is one event, good to that share.
 
     Attributes:
@@ -93,26 +100,12 @@ class RawRatio:
     counts: Counts
     query: str
 
-    def total(self, window_s: int, spec: SloSpec) -> str:
-        """Return all looks that found a number; see `Indicator.total`."""
-        return f"sum(count_over_time((({self.query}) >= -Inf){_looks(window_s, spec)}))"
-
     def bad(self, window_s: int, spec: SloSpec) -> str:
         """Return the sum of the shares that were bad; see `Indicator.bad`."""
         share = f"clamp(({self.query}) >= -Inf, 0, 1)"
         if self.counts is Counts.GOOD:
             share = f"1 - {share}"
         return f"sum(sum_over_time(({share}){_looks(window_s, spec)}))"
-
-    @property
-    def counters(self) -> tuple[Counter, ...]:
-        """The selectors in its query."""
-        return selectors(self.query)
-
-    @property
-    def increasing(self) -> tuple[Counter, ...]:
-        """None: nothing is counted."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
