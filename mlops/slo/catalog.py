@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError
 
 from mlops.base.errors import ConfigError, Place
-from mlops.slo.document import Document, closest, read_documents
+from mlops.slo.document import Document, closest, joined, read_documents
 from mlops.slo.index import Entry, Index, Item
 from mlops.slo.objective import Objective
 from mlops.slo.openslo import KINDS, Slo, kind_name
@@ -185,9 +185,5 @@ def _explained(error: ValidationError, document: Document) -> Iterator[ConfigErr
 
 def _raise(problems: Iterable[ConfigError]) -> None:
     found = tuple(problems)
-    if len(found) == 1:
-        raise found[0]
     if found:
-        raise ConfigError(
-            f"{len(found)} problems in SLO definitions", place=found[0].place, problems=found
-        )
+        raise joined(found, "SLO definitions")

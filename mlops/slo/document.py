@@ -5,7 +5,7 @@ depth and aliases, no tag that builds anything but plain values, and no key give
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -107,6 +107,19 @@ def _explained(content: bytes, origin: str) -> tuple[Document, ...]:
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         # ValueError: PyYAML lets int() and float() of a scalar fail as they are.
         raise ConfigError(f"not readable as YAML: {error}", place=Place(origin)) from error
+
+
+def joined(problems: Sequence[ConfigError], within: str) -> ConfigError:
+    """Return the only problem, or one error that holds all of them.
+
+    Args:
+        problems: What was found, in order; at least one.
+        within: Where, for the message over several.
+    """
+    if len(problems) == 1:
+        return problems[0]
+    text = f"{len(problems)} problems in {within}"
+    return ConfigError(text, place=problems[0].place, problems=tuple(problems))
 
 
 def closest(name: str, known: Iterable[str]) -> str:

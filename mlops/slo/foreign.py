@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from mlops.base.digest import Json
 from mlops.base.errors import ConfigError
-from mlops.slo.document import Document
+from mlops.slo.document import Document, joined
 from mlops.slo.openslo import OpenSlo
 
 MOST_DESCRIPTION = 1050
@@ -74,7 +74,4 @@ def typed(kind: type[T], document: Document) -> T:
             )
             for each in error.errors(include_url=False, include_input=False)
         ]
-    if len(problems) == 1:
-        raise problems[0]
-    text = f"{len(problems)} problems in one document"
-    raise ConfigError(text, place=problems[0].place, problems=tuple(problems))
+    raise joined(problems, "one document")
